@@ -1,0 +1,1 @@
+"""The roles inside a worker, and what they share."""

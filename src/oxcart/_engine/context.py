@@ -1,0 +1,128 @@
+"""What a handler can ask and do about the job it is running."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+from oxcart._engine.hold import Hold
+from oxcart._model.job import JobRecord
+from oxcart._model.json import JsonValue
+from oxcart._store.calls import details
+from oxcart._store.store import Store
+from oxcart._wire.codec import encode_json
+from oxcart._wire.codes import error_of
+from oxcart._wire.keys import QueueKeys
+from oxcart.errors import ConfigError
+
+T = TypeVar("T")
+
+_current: ContextVar[JobContext] = ContextVar("oxcart_job")
+
+
+class JobContext:
+    """The job that a handler is running.
+
+    Attributes:
+        record: the job as it was taken.
+        queue: its queue's name.
+    """
+
+    def __init__(self, record: JobRecord, store: Store, keys: QueueKeys, hold: Hold) -> None:
+        self.record = record
+        self.queue = keys.queue
+        self._store = store
+        self._keys = keys
+        self._hold = hold
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def job_id(self) -> str:
+        """The job's id."""
+        return self.record.id
+
+    @property
+    def name(self) -> str:
+        """The job's name."""
+        return self.record.name
+
+    @property
+    def data(self) -> JsonValue:
+        """The job's payload."""
+        return self.record.data
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, from 1."""
+        return self.record.attempts_made + 1
+
+    @property
+    def max_attempts(self) -> int:
+        """How often the job is run before it has failed."""
+        return self.record.options.max_attempts
+
+    @property
+    def sync(self) -> SyncJobContext:
+        """The same for handlers that are plain functions."""
+        return SyncJobContext(self, self._loop)
+
+    def ensure_lock(self) -> None:
+        """Check that the job is still ours; call it before a side effect.
+
+        Raises:
+            LockLost: it is not: another worker may be running it.
+        """
+        self._hold.ensure()
+
+    async def progress(self, value: JsonValue) -> None:
+        """Report progress: a number, or any JSON. It is kept with the job and emitted."""
+        encoded = encode_json(value, what=f"the progress of job {self.job_id!r}")
+        code = await self._store.run(details.update_progress(self._keys, self.job_id, encoded))
+        self._check(code)
+
+    async def log(self, row: str) -> None:
+        """Append a row to the job's own log."""
+        keep = self.record.options.log_limit
+        self._check(await self._store.run(details.add_log(self._keys, self.job_id, row, keep=keep)))
+
+    def _check(self, code: int) -> None:
+        if code < 0:
+            raise error_of(code, job_id=self.job_id, queue=self.queue, expected="present")
+
+
+class SyncJobContext:
+    """The blocking twin of ``JobContext``, for handlers that run in a thread."""
+
+    def __init__(self, context: JobContext, loop: asyncio.AbstractEventLoop) -> None:
+        self._context = context
+        self._loop = loop
+
+    def progress(self, value: JsonValue) -> None:
+        """Report progress; see ``JobContext.progress``."""
+        self._wait(self._context.progress(value))
+
+    def log(self, row: str) -> None:
+        """Append a row to the job's own log."""
+        self._wait(self._context.log(row))
+
+    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+def current_job() -> JobContext:
+    """The job that the calling handler is running.
+
+    Raises:
+        ConfigError: no handler is running here.
+    """
+    try:
+        return _current.get()
+    except LookupError:
+        raise ConfigError("current_job() was called outside a handler") from None
+
+
+def set_current(context: JobContext) -> None:
+    """Make a job the current one, for the running task and the threads it starts."""
+    _current.set(context)

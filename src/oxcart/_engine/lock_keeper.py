@@ -1,0 +1,128 @@
+"""Renewing the locks of all running jobs of a process, from a thread of its own.
+
+A thread, because work that blocks the event loop must not make the loop's other jobs look stalled.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+
+from oxcart._engine.hold import Hold
+from oxcart._store.calls import holding
+from oxcart._store.connection import Timeouts
+from oxcart._store.location import Location
+from oxcart._store.sync_store import SyncStore
+from oxcart._wire.keys import QueueKeys
+from oxcart.errors import StoreError
+
+log = logging.getLogger("oxcart.locks")
+
+RETRY_S = 0.5
+"""How soon a renewal that failed is tried again."""
+MARGIN = 0.1
+"""Share of the lock's time that is left when a job is given up: time enough to cancel it."""
+
+
+@dataclass(slots=True)
+class _QueueHolds:
+    keys: QueueKeys
+    holds: set[Hold] = field(default_factory=set)
+
+
+class LockKeeper:
+    """Renews locks at a third of their time and gives up jobs whose lock it could not renew.
+
+    Args:
+        location: where the server is.
+        timeouts: how long to wait for it.
+        lock_ms: how long a lock lasts from each renewal.
+    """
+
+    def __init__(self, location: Location, timeouts: Timeouts, *, lock_ms: int) -> None:
+        # A reply must not be waited for until the locks are gone.
+        patience = Timeouts(connect=timeouts.connect, command=f"{max(50, lock_ms // 6)}ms")
+        self._store = SyncStore(location, timeouts=patience)
+        self._lock_ms = lock_ms
+        self._queues: dict[str, _QueueHolds] = {}
+        self._guard = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="oxcart-locks", daemon=True)
+
+    @property
+    def lock_ms(self) -> int:
+        """How long a lock lasts from each renewal."""
+        return self._lock_ms
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the thread and close its connection. Locks still held run out by themselves."""
+        self._stopping.set()
+        self._thread.join()
+        self._store.close()
+
+    def keep(self, keys: QueueKeys, hold: Hold) -> None:
+        """Renew a lock until it is released."""
+        with self._guard:
+            self._queues.setdefault(keys.base, _QueueHolds(keys)).holds.add(hold)
+
+    def release(self, keys: QueueKeys, hold: Hold) -> None:
+        """Stop renewing a lock."""
+        with self._guard:
+            held = self._queues.get(keys.base)
+            if held is not None:
+                held.holds.discard(hold)
+
+    def expiry_from(self, started_at: float) -> float:
+        """When a lock taken or renewed by a call sent at ``started_at`` must be given up."""
+        return started_at + self._lock_ms / 1_000 * (1 - MARGIN)
+
+    def _run(self) -> None:
+        wait_s = self._lock_ms / 3_000
+        while not self._stopping.wait(wait_s):
+            renewed = [self._renew(held) for held in self._snapshot()]
+            self._give_up_expired()
+            wait_s = self._lock_ms / 3_000 if all(renewed) else min(RETRY_S, self._lock_ms / 10_000)
+
+    def _snapshot(self) -> list[_QueueHolds]:
+        with self._guard:
+            return [_QueueHolds(held.keys, set(held.holds)) for held in self._queues.values()]
+
+    def _renew(self, held: _QueueHolds) -> bool:
+        if not held.holds:
+            return True
+        started_at = time.monotonic()
+        pairs = [(hold.job_id, hold.token) for hold in held.holds]
+        try:
+            call = holding.extend_locks(held.keys, pairs, lock_ms=self._lock_ms)
+            lost = set(self._store.run(call))
+        except StoreError as error:
+            log.warning(
+                "locks.not_renewed queue=%s jobs=%d: %s", held.keys.queue, len(pairs), error
+            )
+            return False
+        for hold in held.holds:
+            if hold.job_id in lost:
+                self._give_up(hold)
+            else:
+                hold.expires_at = self.expiry_from(started_at)
+        return True
+
+    def _give_up_expired(self) -> None:
+        now = time.monotonic()
+        for held in self._snapshot():
+            for hold in held.holds:
+                if now >= hold.expires_at:
+                    self._give_up(hold)
+
+    def _give_up(self, hold: Hold) -> None:
+        with self._guard:
+            is_ours = any(hold in held.holds for held in self._queues.values())
+        if is_ours and not hold.is_lost:
+            hold.is_lost = True
+            hold.on_lost(hold)

@@ -1,0 +1,199 @@
+"""One queue's worker: its roles put together, from start to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from dataclasses import dataclass
+
+from oxcart._engine.executor import Executor
+from oxcart._engine.fetcher import Fetcher
+from oxcart._engine.handler import Handlers
+from oxcart._engine.lock_keeper import LockKeeper
+from oxcart._engine.stalled_sweeper import StalledSweeper
+from oxcart._engine.stepper import Stepper
+from oxcart._engine.waiter import Waiter
+from oxcart._model.clock import Clock
+from oxcart._model.options import Retention
+from oxcart._store.calls.switching import pass_marker_on
+from oxcart._store.store import Store
+from oxcart._wire.keys import QueueKeys
+from oxcart.errors import StoreError
+
+log = logging.getLogger("oxcart.worker")
+
+CANCEL_S = 2.0
+"""How long cancelled handlers may take to end before their jobs are put back without them."""
+LAST_WRITE_S = 5.0
+"""How long the last results of a stopping worker may take to be written."""
+OVERDUE_CHECK_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerOptions:
+    """How a queue's worker runs.
+
+    Attributes:
+        name: kept with the jobs that it takes; shown in dashboards.
+        concurrency: how many jobs run at a time.
+        block_s: how long it waits for a marker before it looks for work by itself.
+        stalled_interval_ms: time between two stalled checks of the fleet.
+        max_stalled: how often a job may be recovered before it is failed.
+        keep_completed: retention for jobs without an option of their own.
+        keep_failed: the same for failed ones.
+    """
+
+    name: str
+    concurrency: int = 1
+    block_s: float = 5.0
+    stalled_interval_ms: int = 30_000
+    max_stalled: int = 1
+    keep_completed: Retention = Retention.ALL
+    keep_failed: Retention = Retention.ALL
+
+
+class QueueWorker:
+    """Runs the jobs of one queue.
+
+    Args:
+        store: the server.
+        keys: the queue.
+        clock: what the time is.
+        handlers: what runs the jobs.
+        keeper: renews locks, for all queues of the process.
+        options: see ``WorkerOptions``.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        keys: QueueKeys,
+        clock: Clock,
+        handlers: Handlers,
+        keeper: LockKeeper,
+        options: WorkerOptions,
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._options = options
+        self._waiter = Waiter(
+            store,
+            keys,
+            worker_name=options.name,
+            block_s=options.block_s,
+        )
+        self._sweeper = StalledSweeper(
+            store,
+            keys,
+            clock,
+            interval_ms=options.stalled_interval_ms,
+            max_stalled=options.max_stalled,
+        )
+        self._unused_markers = asyncio.Event()
+        stepper = Stepper(
+            store,
+            keys,
+            clock,
+            worker_id=uuid.uuid4().hex,
+            worker_name=options.name,
+            lock_ms=keeper.lock_ms,
+        )
+        executor = Executor(
+            handlers,
+            store,
+            keys,
+            keep_completed=options.keep_completed,
+            keep_failed=options.keep_failed,
+        )
+        self.fetcher = Fetcher(
+            stepper,
+            executor,
+            keeper,
+            keys,
+            concurrency=options.concurrency,
+            arm=self._waiter.arm,
+            pass_on=self._unused_markers.set,
+        )
+        self._waiter.connect(on_work=self.fetcher.on_work, on_due=self.fetcher.on_due)
+
+    async def run(self, stopping: asyncio.Event, forced: asyncio.Event, grace_s: float) -> None:
+        """Run jobs until told to stop, then stop with nothing left locked.
+
+        Args:
+            stopping: set to stop taking jobs; running ones may go on for the grace period.
+            forced: set to put running jobs back at once.
+            grace_s: the grace period.
+        """
+        log.info(
+            "worker.started queue=%s name=%s concurrency=%d",
+            self._keys.queue,
+            self._options.name,
+            self._options.concurrency,
+        )
+        async with asyncio.TaskGroup() as group:
+            fetching = group.create_task(self.fetcher.run())
+            roles = [
+                group.create_task(self._waiter.run()),
+                group.create_task(self._sweeper.run()),
+                group.create_task(self._pass_markers_on()),
+                group.create_task(self._abandon_overdue()),
+            ]
+            await stopping.wait()
+            self.fetcher.drain()
+            for role in roles[:3]:
+                role.cancel()
+            await self._finish_running(forced, grace_s)
+            roles[3].cancel()
+            fetching.cancel()
+        log.info("worker.stopped queue=%s name=%s", self._keys.queue, self._options.name)
+
+    async def _finish_running(self, forced: asyncio.Event, grace_s: float) -> None:
+        # With nothing running, only a step in flight can be waited for: that needs no grace.
+        if await self._is_idle_within(min(grace_s, LAST_WRITE_S), forced):
+            return
+        if self.fetcher.running_count and await self._is_idle_within(
+            max(0.0, grace_s - LAST_WRITE_S), forced
+        ):
+            return
+        log.warning(
+            "worker.cancelling queue=%s jobs=%d", self._keys.queue, self.fetcher.running_count
+        )
+        self.fetcher.cancel_running()
+        if await self._is_idle_within(CANCEL_S):
+            return
+        self.fetcher.give_back_running()
+        if not await self._is_idle_within(LAST_WRITE_S):
+            log.error(
+                "worker.results_not_written queue=%s: the server cannot be reached; "
+                "the jobs are recovered as stalled and run again",
+                self._keys.queue,
+            )
+
+    async def _is_idle_within(self, seconds: float, unless: asyncio.Event | None = None) -> bool:
+        """Whether everything ended and was written in time, or before the event was set."""
+        try:
+            async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
+                idle = group.create_task(self.fetcher.is_idle.wait())
+                if unless is not None:
+                    cut_short = group.create_task(unless.wait())
+                    cut_short.add_done_callback(lambda _: idle.cancel())
+                    idle.add_done_callback(lambda _: cut_short.cancel())
+        except TimeoutError:
+            pass
+        return self.fetcher.is_idle.is_set()
+
+    async def _pass_markers_on(self) -> None:
+        """Wake another worker for the jobs that this one has no free place for."""
+        while True:
+            await self._unused_markers.wait()
+            self._unused_markers.clear()
+            try:
+                await self._store.run(pass_marker_on(self._keys))
+            except StoreError as error:
+                log.debug("worker.marker_not_passed_on queue=%s: %s", self._keys.queue, error)
+
+    async def _abandon_overdue(self) -> None:
+        while True:
+            await asyncio.sleep(OVERDUE_CHECK_S)
+            self.fetcher.abandon_overdue()

@@ -1,0 +1,100 @@
+"""Sending a worker's steps so that each takes effect exactly once.
+
+A step whose reply was lost is sent again under the same number; the server remembers the last one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from oxcart._engine.reconnect import Reconnect
+from oxcart._model.clock import Clock
+from oxcart._store.calls.stepping import EndedRun, StepReply, TakeRequest, step
+from oxcart._store.store import Store
+from oxcart._wire.keys import QueueKeys
+from oxcart.errors import ScriptFailed, StoreUnavailable
+
+log = logging.getLogger("oxcart.worker")
+
+
+class Stepper:
+    """Sends steps, one at a time.
+
+    Args:
+        store: the server.
+        keys: the queue.
+        clock: what the time is.
+        worker_id: unique to the worker; the tokens of its locks start with it.
+        worker_name: kept with the jobs that it takes.
+        lock_ms: how long they are locked.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        keys: QueueKeys,
+        clock: Clock,
+        *,
+        worker_id: str,
+        worker_name: str,
+        lock_ms: int,
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._clock = clock
+        self._worker_id = worker_id
+        self._worker_name = worker_name
+        self._lock_ms = lock_ms
+        self._sequence = 0
+
+    async def step(self, runs: Sequence[EndedRun], count: int) -> StepReply:
+        """End runs and take jobs; waits for as long as the server cannot be reached.
+
+        Raises:
+            ScriptFailed: the server ended the script with an error: something in the queue is not
+                what it should be.
+        """
+        self._sequence += 1
+        call = step(
+            self._keys,
+            runs,
+            TakeRequest(
+                count=count,
+                token=f"{self._worker_id}:{self._sequence}",
+                lock_ms=self._lock_ms,
+                worker_name=self._worker_name,
+            ),
+            clock=self._clock,
+            worker_id=self._worker_id,
+            sequence=self._sequence,
+        )
+        reconnect = Reconnect()
+        while True:
+            try:
+                return await self._store.run(call)
+            except StoreUnavailable as error:
+                if reconnect.is_first:
+                    log.warning("worker.waiting_for_server queue=%s: %s", self._keys.queue, error)
+                await reconnect.wait()
+
+    async def end_one_by_one(self, runs: Sequence[EndedRun]) -> list[tuple[EndedRun, int]]:
+        """End runs singly, after a batch of them failed: one bad job must not hold up the others.
+
+        Returns:
+            The runs that were answered, with their codes. Those left out could not be written;
+            their jobs are recovered as stalled.
+        """
+        answered = []
+        for run in runs:
+            try:
+                reply = await self.step([run], 0)
+            except ScriptFailed:
+                log.exception(
+                    "worker.cannot_finish queue=%s job_id=%s", self._keys.queue, run.job_id
+                )
+                await asyncio.sleep(0)
+            else:
+                answered.append((run, reply.codes[0]))
+        return answered

@@ -1,0 +1,90 @@
+"""Running plain functions in threads, and interrupting those that must end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import ctypes
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+SPARE = 64
+"""Threads beyond the concurrency, for runs that do not end when they are told to."""
+PATIENCE_S = 5.0
+"""How long an interrupted thread may take to end before its job goes on without it."""
+
+
+class JobInterrupted(BaseException):
+    """Raised inside a handler's thread when its job is timed out, cancelled or lost."""
+
+
+class HandlerThreads:
+    """The threads of a worker's plain handlers.
+
+    Args:
+        concurrency: how many run at a time.
+    """
+
+    def __init__(self, concurrency: int) -> None:
+        self._pool = ThreadPoolExecutor(concurrency + SPARE, thread_name_prefix="oxcart-handler")
+
+    async def run(self, function: Callable[[], object]) -> object:
+        """Run a function in a thread.
+
+        When the caller is cancelled, ``JobInterrupted`` is raised inside the function, at its next
+        Python instruction; a call into C that never returns cannot be interrupted. Then the caller
+        stops waiting after five seconds and the thread is left behind.
+        """
+        run = _InterruptibleRun(contextvars.copy_context(), function)
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._pool, run)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            run.interrupt()
+            await asyncio.wait([future], timeout=PATIENCE_S)
+            if future.done() and not future.cancelled():
+                future.exception()  # it is told as the cancellation, not as its own error
+            raise
+
+    def close(self) -> None:
+        """Let idle threads go; those left behind end with the process."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _InterruptibleRun:
+    """One run of a function in a thread that can be interrupted while, and only while, it runs."""
+
+    def __init__(self, context: contextvars.Context, function: Callable[[], object]) -> None:
+        self._context = context
+        self._function = function
+        self._guard = threading.Lock()
+        self._thread_id: int | None = None
+        self._is_unwanted = False
+
+    def __call__(self) -> object:
+        with self._guard:
+            if self._is_unwanted:
+                return None
+            self._thread_id = threading.get_ident()
+        try:
+            return self._context.run(self._function)
+        finally:
+            with self._guard:
+                # One that was raised but not delivered yet must not hit the thread's next job.
+                _set_async_exception(self._thread_id, None)
+                self._thread_id = None
+
+    def interrupt(self) -> None:
+        """End the run if it is under way, or keep it from starting."""
+        with self._guard:
+            self._is_unwanted = True
+            if self._thread_id is not None:
+                _set_async_exception(self._thread_id, JobInterrupted)
+
+
+def _set_async_exception(thread_id: int | None, kind: type[BaseException] | None) -> None:
+    if thread_id is not None:
+        exception = None if kind is None else ctypes.py_object(kind)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), exception)

@@ -1,0 +1,107 @@
+"""A job as it stands in Redis, read into values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from oxcart._model.json import JsonValue
+from oxcart._model.options import JobOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRecord:
+    """A job's fields, decoded.
+
+    Attributes:
+        id: unique in its queue.
+        name: which handler runs it.
+        data: the payload.
+        options: what it was added with.
+        created_at_ms: when it was added, milliseconds since the epoch.
+        delay_ms: the current delay; 0 when it is not delayed.
+        priority: the current priority.
+        attempts_made: attempts that came to an end, failed or completed.
+        attempts_started: how often a worker took it.
+        stalled_count: how often it was recovered from a worker that had lost it.
+        processed_at_ms: when a worker last took it.
+        finished_at_ms: when it completed or failed for good.
+        progress: what the handler last reported; 0 before.
+        return_value: what the handler returned.
+        failed_reason: what the last error said.
+        stacktrace: tracebacks of the failed attempts, oldest first.
+        processed_by: name of the worker that last took it.
+        parent_key: full key of its parent in a flow.
+        scheduler_id: the scheduler that made it.
+        deduplication_id: its deduplication id.
+        deferred_failure: why the next worker must fail it without running it.
+        corruption: what could not be read, if something could not; the fields concerned are empty.
+    """
+
+    id: str
+    name: str
+    data: JsonValue
+    options: JobOptions
+    created_at_ms: int = 0
+    delay_ms: int = 0
+    priority: int = 0
+    attempts_made: int = 0
+    attempts_started: int = 0
+    stalled_count: int = 0
+    processed_at_ms: int | None = None
+    finished_at_ms: int | None = None
+    progress: JsonValue = 0
+    return_value: JsonValue = None
+    failed_reason: str | None = None
+    stacktrace: tuple[str, ...] = field(default=())
+    processed_by: str | None = None
+    parent_key: str | None = None
+    scheduler_id: str | None = None
+    deduplication_id: str | None = None
+    deferred_failure: str | None = None
+    corruption: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """A job to be added.
+
+    Attributes:
+        name: which handler runs it.
+        data: the payload: anything JSON can hold.
+        options: how it is queued and run.
+    """
+
+    name: str
+    data: JsonValue = field(default_factory=dict)
+    options: JobOptions = field(default_factory=JobOptions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobCounts:
+    """How many jobs of a queue are in each state."""
+
+    waiting: int = 0
+    active: int = 0
+    delayed: int = 0
+    prioritized: int = 0
+    waiting_children: int = 0
+    completed: int = 0
+    failed: int = 0
+
+    @property
+    def pending(self) -> int:
+        """Jobs that still have to be taken."""
+        return self.waiting + self.delayed + self.prioritized + self.waiting_children
+
+
+@dataclass(frozen=True, slots=True)
+class JobLogs:
+    """A page of a job's log.
+
+    Attributes:
+        rows: the page, oldest first.
+        count: how many rows there are in all.
+    """
+
+    rows: tuple[str, ...]
+    count: int

@@ -1,0 +1,152 @@
+"""What a job can be given: options, retention and backoff, checked when they are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from oxcart._model.duration import Duration, to_ms
+from oxcart._model.ids import check_job_id
+from oxcart.errors import ConfigError
+
+MAX_PRIORITY = 2_097_151
+"""The lowest priority there is (wire format, section 3)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long finished jobs are kept.
+
+    With both limits, a job goes when either is passed. Retention is applied when a job finishes,
+    to all finished jobs of its state.
+
+    Attributes:
+        count: keep this many of the newest; ``None`` sets no limit, 0 keeps none.
+        age: keep them this long; ``None`` sets no limit.
+    """
+
+    count: int | None = None
+    age: Duration | None = None
+
+    ALL: ClassVar[Retention]
+    """Keep every job."""
+    NONE: ClassVar[Retention]
+    """Remove a job as soon as it is finished."""
+
+    def __post_init__(self) -> None:
+        """Check the limits."""
+        if self.count is not None and self.count < 0:
+            raise ConfigError(f"retention count is {self.count}; it cannot be negative")
+        if self.age is not None:
+            to_ms(self.age, what="retention age")
+
+    @property
+    def age_seconds(self) -> int | None:
+        """The age in whole seconds, at least 1, as the wire has it."""
+        return None if self.age is None else max(1, round(to_ms(self.age) / 1_000))
+
+
+Retention.ALL = Retention()
+Retention.NONE = Retention(count=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """How long to wait between two attempts.
+
+    Attributes:
+        kind: ``fixed``, or ``exponential``: doubling with each attempt.
+        delay_ms: the wait after the first attempt.
+        jitter: the share of the wait that is random, 0 to 1.
+    """
+
+    kind: Literal["fixed", "exponential"]
+    delay_ms: int
+    jitter: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the figures."""
+        if self.delay_ms < 0:
+            raise ConfigError(f"backoff delay is {self.delay_ms} ms; it cannot be negative")
+        if not 0 <= self.jitter <= 1:
+            raise ConfigError(f"backoff jitter is {self.jitter}; it must be between 0 and 1")
+
+
+def exponential(delay: Duration, *, jitter: float = 0.0) -> Backoff:
+    """Wait ``delay`` after the first failed attempt, twice as long after the second, and so on."""
+    return Backoff(kind="exponential", delay_ms=to_ms(delay, what="backoff delay"), jitter=jitter)
+
+
+def fixed(delay: Duration, *, jitter: float = 0.0) -> Backoff:
+    """Wait ``delay`` after every failed attempt."""
+    return Backoff(kind="fixed", delay_ms=to_ms(delay, what="backoff delay"), jitter=jitter)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOptions:
+    """How a job is queued and run.
+
+    Attributes:
+        job_id: the job's id; adding an id that exists adds nothing. Default: the queue's counter.
+        delay: run it after this long, or at this (aware) instant.
+        priority: 0 runs first; then 1 to 2,097,151, lower numbers sooner.
+        lifo: put the job to the front of the queue, for retries too.
+        attempts: how often the job is run before it has failed, at least 1 (0 counts as 1).
+        backoff: the wait between attempts; ``None`` retries at once.
+        keep_completed: retention once completed; ``None`` leaves it to the worker.
+        keep_failed: retention once failed; ``None`` leaves it to the worker.
+        timestamp: when the job counts as made; default now.
+        stacktrace_limit: how many tracebacks are kept, 0 for none; ``None`` keeps one an attempt.
+        size_limit: refuse data longer than this many bytes of JSON.
+        log_limit: keep this many log rows; ``None`` keeps all.
+    """
+
+    job_id: str | None = None
+    delay: Duration | datetime | None = None
+    priority: int = 0
+    lifo: bool = False
+    attempts: int = 1
+    backoff: Backoff | None = None
+    keep_completed: Retention | None = None
+    keep_failed: Retention | None = None
+    timestamp: datetime | None = None
+    stacktrace_limit: int | None = None
+    size_limit: int | None = None
+    log_limit: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check every option.
+
+        Raises:
+            ConfigError: naming the option, its value and what it wants.
+        """
+        if self.job_id is not None:
+            check_job_id(self.job_id)
+        _check_range("priority", self.priority, 0, MAX_PRIORITY)
+        _check_range("attempts", self.attempts, 0, 2**31)
+        for name in ("stacktrace_limit", "size_limit", "log_limit"):
+            value = getattr(self, name)
+            if value is not None:
+                _check_range(name, value, 0, 2**53)
+        if isinstance(self.delay, datetime):
+            _check_aware("delay", self.delay)
+        elif self.delay is not None:
+            to_ms(self.delay, what="delay")
+        if self.timestamp is not None:
+            _check_aware("timestamp", self.timestamp)
+
+    @property
+    def max_attempts(self) -> int:
+        """How often the job is run before it has failed."""
+        return max(1, self.attempts)
+
+
+def _check_range(name: str, value: object, low: int, high: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ConfigError(f"{name} is {value!r}; it must be a whole number from {low} to {high}")
+
+
+def _check_aware(name: str, value: datetime) -> None:
+    if value.tzinfo is None:
+        raise ConfigError(f"{name} is {value!r}, which has no time zone; give an aware datetime")

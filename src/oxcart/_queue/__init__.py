@@ -1,0 +1,1 @@
+"""The parts of ``oxcart.Queue``: what it reads, moves and adds."""

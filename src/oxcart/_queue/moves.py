@@ -1,0 +1,191 @@
+"""Changing a queue: single jobs, many jobs, and the queue itself."""
+
+from __future__ import annotations
+
+import time
+
+from oxcart._model.duration import Duration, to_ms
+from oxcart._model.json import JsonValue
+from oxcart._model.states import JobState
+from oxcart._queue.base import QueueBase
+from oxcart._store.calls import details, moving, sweeping, switching
+from oxcart._wire.codec import encode_json
+from oxcart._wire.keys import STATE_SUFFIXES
+from oxcart.errors import ConfigError, JobLocked
+
+RETRY_BATCH = 1_000
+
+
+class QueueMoves(QueueBase):
+    """Changing a queue and its jobs."""
+
+    async def update_data(self, job_id: str, data: JsonValue) -> None:
+        """Replace a job's data.
+
+        Raises:
+            JobNotFound: there is no such job.
+            PayloadError: JSON cannot hold the data.
+        """
+        encoded = encode_json(data, what=f"the data of job {job_id!r}")
+        await self._change(details.update_data(self._keys, self._check_id(job_id), encoded), job_id)
+
+    async def update_progress(self, job_id: str, progress: JsonValue) -> None:
+        """Set a job's progress and emit it. Raises as ``update_data``."""
+        encoded = encode_json(progress, what=f"the progress of job {job_id!r}")
+        call = details.update_progress(self._keys, self._check_id(job_id), encoded)
+        await self._change(call, job_id)
+
+    async def add_log(self, job_id: str, row: str, *, keep: int | None = None) -> int:
+        """Append a row to a job's log.
+
+        Args:
+            job_id: the job.
+            row: the row.
+            keep: drop all but the last so many rows.
+
+        Returns:
+            How many rows are kept.
+
+        Raises:
+            JobNotFound: there is no such job.
+        """
+        call = details.add_log(self._keys, self._check_id(job_id), row, keep=keep)
+        return await self._change(call, job_id)
+
+    async def clear_logs(self, job_id: str, *, keep: int = 0) -> None:
+        """Drop all but the last ``keep`` rows of a job's log."""
+        await self._write(details.clear_logs(self._keys, self._check_id(job_id), keep=keep))
+
+    async def remove(self, job_id: str) -> None:
+        """Remove a job, wherever it is; a job that is not there is no error.
+
+        Raises:
+            JobLocked: a worker is running it.
+            JobNotInState: it is the pending job of a scheduler.
+        """
+        removed = await self._change(moving.remove(self._keys, self._check_id(job_id)), job_id)
+        if not removed:
+            raise JobLocked(job_id=job_id, queue=self.name)
+
+    async def promote(self, job_id: str) -> None:
+        """Make a delayed job ready now. Raises ``JobNotInState`` if it is not delayed."""
+        call = moving.promote(self._keys, self._check_id(job_id))
+        await self._change(call, job_id, expected=JobState.DELAYED)
+
+    async def retry(
+        self, job_id: str, *, state: JobState = JobState.FAILED, resets_attempts: bool = False
+    ) -> None:
+        """Put a finished job back to be run.
+
+        Args:
+            job_id: the job.
+            state: the state it must be in, ``FAILED`` or ``COMPLETED``.
+            resets_attempts: count its attempts anew. Without it, a job whose attempts are used up
+                is run once more.
+
+        Raises:
+            JobNotFound: there is no such job.
+            JobNotInState: it is in another state.
+        """
+        _check_finished(state)
+        call = moving.reprocess(
+            self._keys, self._check_id(job_id), state, resets_attempts=resets_attempts
+        )
+        await self._change(call, job_id, expected=state)
+
+    async def retry_all(self, state: JobState = JobState.FAILED) -> int:
+        """Put all jobs of a finished state back to wait, those finished up to now.
+
+        Returns:
+            How many were put back.
+        """
+        _check_finished(state)
+        until_ms = self._now_ms()
+        total, has_more = 0, True
+        while has_more:
+            call = moving.reprocess_all(
+                self._keys, state, count=RETRY_BATCH, finished_until_ms=until_ms
+            )
+            count, has_more = await self._write(call)
+            total += count
+        return total
+
+    async def clean(self, grace: Duration, *, limit: int = 0, state: JobState) -> list[str]:
+        """Remove jobs of a state that are older than ``grace``.
+
+        A finished job's age counts from its end; another's from when it was taken, else added.
+        Active jobs with a living lock and pending jobs of schedulers are spared.
+
+        Args:
+            grace: how old a job must be.
+            limit: remove so many at the most; 0 sets no limit.
+            state: which state.
+
+        Returns:
+            The ids removed.
+        """
+        newest_ms = self._now_ms() - to_ms(grace, what="grace")
+        return await self._sweep(
+            STATE_SUFFIXES[state], limit=limit, newest_ms=newest_ms, emits=True
+        )
+
+    async def drain(self, *, delayed: bool = False) -> None:
+        """Remove all jobs that are ready, and the delayed ones too if asked for.
+
+        Active and finished jobs stay, and so do pending jobs of schedulers.
+        """
+        suffixes = [STATE_SUFFIXES[JobState.WAITING], "paused"]
+        suffixes.append(STATE_SUFFIXES[JobState.PRIORITIZED])
+        if delayed:
+            suffixes.append(STATE_SUFFIXES[JobState.DELAYED])
+        for suffix in suffixes:
+            await self._sweep(suffix, limit=0, newest_ms=None, emits=False)
+
+    async def pause(self) -> None:
+        """Stop the queue's jobs from being taken, by any worker. Running jobs go on."""
+        await self._write(switching.pause(self._keys))
+
+    async def resume(self) -> None:
+        """Let the queue's jobs be taken again."""
+        is_first = True
+        while await self._write(switching.resume(self._keys, is_first=is_first)):
+            is_first = False
+
+    async def _sweep(
+        self, suffix: str, *, limit: int, newest_ms: int | None, emits: bool
+    ) -> list[str]:
+        pages: list[list[str]] = []
+        kept, removed = 0, 0
+        while True:
+            left = limit - removed if limit else sweeping.SCAN
+            call = sweeping.sweep(
+                self._keys,
+                suffix,
+                offset=kept,
+                limit=left,
+                newest_ms=newest_ms,
+                emits=emits,
+                scan=min(left, sweeping.SCAN) if limit else sweeping.SCAN,
+            )
+            swept = await self._write(call)
+            pages.append(list(swept.removed))
+            removed += len(swept.removed)
+            kept += swept.looked_at - len(swept.removed)
+            is_done = bool(limit) and removed >= limit
+            if is_done or swept.looked_at < sweeping.SCAN:
+                return _join_pages(pages, suffix)
+
+    def _now_ms(self) -> int:
+        return self._clock.now_ms() or round(time.time() * 1_000)
+
+
+def _join_pages(pages: list[list[str]], suffix: str) -> list[str]:
+    # Lists are swept from the right, so the later page stands before the earlier one.
+    is_list = suffix in (STATE_SUFFIXES[JobState.WAITING], STATE_SUFFIXES[JobState.ACTIVE])
+    ordered = reversed(pages) if is_list else pages
+    return [job_id for page in ordered for job_id in page]
+
+
+def _check_finished(state: JobState) -> None:
+    if not state.is_finished:
+        raise ConfigError(f"state is {state!r}; only completed and failed jobs can be put back")

@@ -1,0 +1,1 @@
+"""One typed function a script or read; each builds a ``Call`` and does no I/O."""

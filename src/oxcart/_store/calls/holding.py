@@ -1,0 +1,55 @@
+"""Keeping locks, and recovering what vanished workers held."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from oxcart._model.clock import Clock
+from oxcart._store.call import Call, Word, script_call
+from oxcart._wire.keys import QueueKeys
+
+
+def extend_locks(
+    keys: QueueKeys, holds: Sequence[tuple[str, str]], *, lock_ms: int
+) -> Call[list[str]]:
+    """Renew locks.
+
+    Source: wire format, section 7.10.
+
+    Args:
+        keys: the queue.
+        holds: job ids with their lock tokens.
+        lock_ms: how long the locks last from now.
+
+    Returns:
+        A call that answers the ids whose lock is not held any more.
+    """
+    args: list[Word] = [lock_ms]
+    for hold in holds:
+        args.extend(hold)
+    return script_call("extend_locks", (keys.base, keys.stalled), args, _texts, is_repeatable=True)
+
+
+def recover_stalled(
+    keys: QueueKeys, *, clock: Clock, interval_ms: int, max_stalled: int
+) -> Call[list[str]]:
+    """Run the stalled check, unless another worker did within the interval.
+
+    Source: wire format, section 7.11.
+
+    Returns:
+        A call that answers the ids given back to wait.
+    """
+    return script_call(
+        "recover_stalled",
+        (
+            keys.base, keys.wait, keys.active, keys.stalled, keys.stalled_check, keys.marker,
+            keys.meta, keys.repeat, keys.events,
+        ),
+        (clock.now_ms(), interval_ms, max_stalled),
+        _texts,
+    )  # fmt: skip
+
+
+def _texts(reply: list[bytes]) -> list[str]:
+    return [item.decode(errors="replace") for item in reply]

@@ -1,0 +1,140 @@
+"""Reading jobs, states and counts.
+
+Source: wire format, section 12.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from oxcart._model.job import JobRecord
+from oxcart._model.json import JsonValue
+from oxcart._model.states import JobState
+from oxcart._store.call import Call, command, script_call
+from oxcart._wire.codec import decode_json_or_text, pairs, read_job
+from oxcart._wire.keys import LIST_STATES, QueueKeys
+
+_PRIORITY_STEP = 2**32
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How far a job is.
+
+    Attributes:
+        state: ``COMPLETED``, ``FAILED``, ``UNKNOWN`` if it is gone, else ``WAITING``.
+        value: its return value.
+        reason: why it failed.
+    """
+
+    state: JobState
+    value: JsonValue = None
+    reason: str = ""
+
+
+def get_job(keys: QueueKeys, job_id: str) -> Call[JobRecord | None]:
+    """Read a job; answers ``None`` if there is none."""
+
+    def read(reply: Any) -> JobRecord | None:
+        raw = reply if isinstance(reply, dict) else pairs(reply)
+        return read_job(job_id, raw) if raw else None
+
+    return command(("HGETALL", keys.job(job_id)), read)
+
+
+def get_states(keys: QueueKeys, job_ids: Sequence[str]) -> Call[list[JobState]]:
+    """Read the state of each job."""
+    return script_call(
+        "read_states",
+        (
+            keys.completed, keys.failed, keys.delayed, keys.prioritized, keys.active, keys.wait,
+            keys.paused, keys.waiting_children,
+        ),
+        tuple(job_ids),
+        lambda reply: [JobState(state.decode()) for state in reply],
+        is_repeatable=True,
+    )  # fmt: skip
+
+
+def get_result(keys: QueueKeys, job_id: str) -> Call[Result]:
+    """Read whether a job is finished, and with what."""
+    return script_call(
+        "read_result",
+        (keys.job(job_id), keys.completed, keys.failed),
+        (job_id,),
+        _read_result,
+        is_repeatable=True,
+    )
+
+
+def count_state(keys: QueueKeys, state: JobState) -> Call[int]:
+    """Count the jobs of a state."""
+    return command(("LLEN" if state in LIST_STATES else "ZCARD", keys.of_state(state)), int)
+
+
+def count_set_aside(keys: QueueKeys) -> Call[int]:
+    """Count the waiting jobs that BullMQ 5 set aside when it paused the queue."""
+    return command(("LLEN", keys.paused), int)
+
+
+def count_priority(keys: QueueKeys, priority: int) -> Call[int]:
+    """Count the ready jobs of a priority (section 12.2)."""
+    if priority == 0:
+        return command(("LLEN", keys.wait), int)
+    low = priority * _PRIORITY_STEP
+    return command(("ZCOUNT", keys.prioritized, low, low + _PRIORITY_STEP - 1), int)
+
+
+def range_of_state(
+    keys: QueueKeys, state: JobState, *, start: int, end: int, ascending: bool
+) -> Call[list[str]]:
+    """Read the ids of a state (section 12.3).
+
+    Args:
+        keys: the queue.
+        state: which state.
+        start: first position, from 0.
+        end: last position, inclusive; -1 for the last there is.
+        ascending: lists from the end that is taken next, sets from the lowest score; else the
+            other way round.
+    """
+    key = keys.of_state(state)
+    if state not in LIST_STATES:
+        return command(("ZRANGE" if ascending else "ZREVRANGE", key, start, end), _ids)
+    if not ascending:
+        return command(("LRANGE", key, start, end), _ids)
+    # The take end is the right: count from there and turn the page round.
+    first, last = (0 if end == -1 else -(end + 1)), -(start + 1)
+    return command(("LRANGE", key, first, last), lambda reply: _ids(reply)[::-1])
+
+
+def last_event_id(keys: QueueKeys) -> Call[str]:
+    """The id of the stream's newest entry, ``0-0`` if there is none."""
+
+    def read(reply: list[Any]) -> str:
+        return reply[0][0].decode() if reply else "0-0"
+
+    return command(("XREVRANGE", keys.events, "+", "-", "COUNT", 1), read)
+
+
+def ping() -> Call[bool]:
+    """Ask the server whether it is there."""
+    return command(("PING",), bool)
+
+
+def _ids(reply: list[bytes]) -> list[str]:
+    return [job_id.decode(errors="replace") for job_id in reply]
+
+
+def _read_result(reply: list[Any]) -> Result:
+    match reply:
+        case [1, value]:
+            return Result(JobState.COMPLETED, decode_json_or_text(value))
+        case [2, reason]:
+            return Result(JobState.FAILED, reason=reason.decode(errors="replace"))
+        case [-1]:
+            return Result(JobState.UNKNOWN)
+        case _:
+            return Result(JobState.WAITING)

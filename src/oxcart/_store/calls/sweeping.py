@@ -1,0 +1,67 @@
+"""Removing many jobs of a state: clean and drain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from oxcart._model.states import JobState
+from oxcart._store.call import Call, script_call
+from oxcart._wire.keys import LIST_STATES, STATE_SUFFIXES, QueueKeys
+
+SCAN = 1_000
+"""How many ids one call looks at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one call of a sweep did."""
+
+    looked_at: int
+    removed: tuple[str, ...]
+
+
+def sweep(
+    keys: QueueKeys,
+    suffix: str,
+    *,
+    offset: int,
+    limit: int,
+    newest_ms: int | None,
+    emits: bool,
+    scan: int = SCAN,
+) -> Call[Swept]:
+    """Remove up to ``limit`` jobs of a state's list or set.
+
+    Source: wire format, section 7.15.
+
+    Args:
+        keys: the queue.
+        suffix: which list or set.
+        offset: ids already looked at and kept.
+        limit: how many to remove at the most.
+        newest_ms: only jobs up to this time; ``None`` for all.
+        emits: whether to emit ``cleaned``.
+        scan: how many ids to look at.
+    """
+    return script_call(
+        "sweep_jobs",
+        (keys.base, keys.base + suffix, keys.repeat, keys.events),
+        (
+            _kind(suffix), offset, scan, limit, -1 if newest_ms is None else newest_ms,
+            "1" if suffix == STATE_SUFFIXES[JobState.ACTIVE] else "0", "1" if emits else "0",
+        ),
+        _read_swept,
+    )  # fmt: skip
+
+
+def _kind(suffix: str) -> str:
+    lists = {STATE_SUFFIXES[state] for state in LIST_STATES} | {"paused"}
+    if suffix in lists:
+        return "list"
+    by_score = (JobState.COMPLETED, JobState.FAILED, JobState.WAITING_CHILDREN)
+    return "finished" if suffix in {STATE_SUFFIXES[state] for state in by_score} else "set"
+
+
+def _read_swept(reply: list[Any]) -> Swept:
+    return Swept(int(reply[0]), tuple(job_id.decode(errors="replace") for job_id in reply[1:]))

@@ -1,0 +1,100 @@
+"""Running calls on asyncio: the only place where the async engine talks to the server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from oxcart._store.call import Call
+from oxcart._store.connection import Timeouts, async_client
+from oxcart._store.location import Location
+from oxcart._store.translate import is_missing_script, translated
+from oxcart.errors import StoreTimeout, StoreUnavailable
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+T = TypeVar("T")
+
+
+class Store:
+    """A server, reached from any event loop: each loop gets connections of its own.
+
+    Args:
+        location: where the server is.
+        timeouts: how long to wait for the server.
+    """
+
+    def __init__(self, location: Location, *, timeouts: Timeouts | None = None) -> None:
+        self.location = location
+        self.timeouts = timeouts or Timeouts()
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = WeakKeyDictionary()
+
+    async def run(self, call: Call[T]) -> T:
+        """Send one call and read its reply.
+
+        Raises:
+            StoreUnavailable: the server cannot be reached, refuses for now, or did not answer in
+                time (``StoreTimeout``). A repeatable call is sent a second time first, over a new
+                connection, unless it timed out.
+            ScriptFailed: the server ended the call with an error.
+        """
+        try:
+            return call.read(await self._send(call))
+        except StoreTimeout:
+            raise
+        except StoreUnavailable:
+            if not call.is_repeatable:
+                raise
+            return call.read(await self._send(call))
+
+    async def run_all(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        """Send calls in one round trip, not atomically; results in order.
+
+        Raises:
+            StoreUnavailable: as ``run``, for the first call that failed.
+            ScriptFailed: as ``run``.
+        """
+        with translated("pipeline"):
+            pipeline = (await self._client()).pipeline(transaction=False)
+            for call in calls:
+                pipeline.execute_command(*call.packed())
+            replies = await pipeline.execute(raise_on_error=False)
+        results = []
+        for call, reply in zip(calls, replies, strict=True):
+            if isinstance(reply, Exception):
+                if not is_missing_script(reply):
+                    with translated(call.name):
+                        raise reply
+                results.append(await self.run(call))
+            else:
+                results.append(call.read(reply))
+        return results
+
+    async def aclose(self) -> None:
+        """Close the connections of the running loop."""
+        client = self._clients.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.aclose()
+
+    async def _client(self) -> Redis:
+        loop = asyncio.get_running_loop()
+        client = self._clients.get(loop)
+        if client is None:
+            url = await self.location.aurl()
+            # Another task of this loop may have made the client meanwhile.
+            client = self._clients.get(loop) or async_client(url, self.timeouts)
+            self._clients[loop] = client
+        return client
+
+    async def _send(self, call: Call[Any]) -> Any:
+        client = await self._client()
+        with translated(call.name):
+            try:
+                return await client.execute_command(*call.packed())
+            except Exception as error:
+                if not is_missing_script(error):
+                    raise
+            return await client.execute_command(*call.packed_with_source())

@@ -1,0 +1,26 @@
+"""Names of a job hash's fields, as Python reads them.
+
+Source: wire format, section 2.1. The scripts name the fields that they write.
+"""
+
+NAME = b"name"
+DATA = b"data"
+OPTIONS = b"opts"
+CREATED_AT = b"timestamp"
+DELAY = b"delay"
+PRIORITY = b"priority"
+PROCESSED_AT = b"processedOn"
+PROCESSED_BY = b"pb"
+FINISHED_AT = b"finishedOn"
+ATTEMPTS_STARTED = b"ats"
+ATTEMPTS_MADE = b"atm"
+ATTEMPTS_MADE_LEGACY = b"attemptsMade"
+STALLED_COUNT = b"stc"
+DEFERRED_FAILURE = b"defa"
+FAILED_REASON = b"failedReason"
+STACKTRACE = b"stacktrace"
+RETURN_VALUE = b"returnvalue"
+PROGRESS = b"progress"
+PARENT_KEY = b"parentKey"
+SCHEDULER_ID = b"rjk"
+DEDUPLICATION_ID = b"deid"

@@ -1,0 +1,65 @@
+-- The stalled check: gives back what a vanished worker held (wire format, section 7.11).
+-- Replies: ids given back; nothing if another worker checked within the interval.
+-- Events: waiting (prev active), then stalled, a job.
+local base_key = KEYS[1] -- start of every job's key
+local wait_key = KEYS[2] -- list
+local active_key = KEYS[3] -- list
+local stalled_key = KEYS[4] -- set: ids active at the last check and not renewed since
+local check_key = KEYS[5] -- string: guard, expires with the interval
+local marker_key = KEYS[6] -- sorted set
+local meta_key = KEYS[7] -- hash
+local repeat_key = KEYS[8] -- sorted set of schedulers
+local events_key = KEYS[9] -- stream
+local given_now = ARGV[1] -- ms, or 0 for the server's clock
+local interval_ms = ARGV[2] -- one check in this time
+local max_stalled = ARGV[3] -- recoveries allowed before a job is failed
+
+--- @include "lib/text"
+--- @include "lib/clock"
+--- @include "lib/events"
+--- @include "lib/ready"
+
+local REASON = 'job stalled more than allowable limit'
+local CHUNK = 5000
+
+if redis.call('EXISTS', check_key) == 1 then
+  return {}
+end
+redis.call('SET', check_key, int(read_clock(given_now)), 'PX', interval_ms)
+redis.call('XTRIM', events_key, 'MAXLEN', '~', max_events(meta_key))
+
+local function has_living_scheduler(job_key)
+  local scheduler = redis.call('HGET', job_key, 'rjk')
+  return scheduler and (redis.call('ZSCORE', repeat_key, scheduler)
+    or redis.call('EXISTS', repeat_key .. ':' .. scheduler) == 1) -- the scheduler's own key
+end
+
+local function recover(job_id)
+  local job_key = base_key .. job_id -- the id comes from the stalled set
+  local stalled = redis.call('HINCRBY', job_key, 'stc', 1)
+  if stalled > tonumber(max_stalled) and not has_living_scheduler(job_key) then
+    redis.call('HSET', job_key, 'defa', REASON)
+  end
+  redis.call('RPUSH', wait_key, job_id)
+  wake_unless_blocked(meta_key, active_key, marker_key)
+  emit(events_key, 'waiting', 'jobId', job_id, 'prev', 'active')
+  emit(events_key, 'stalled', 'jobId', job_id)
+end
+
+local suspects = redis.call('SMEMBERS', stalled_key)
+redis.call('DEL', stalled_key)
+local recovered = {}
+for _, job_id in ipairs(suspects) do
+  local is_locked = redis.call('EXISTS', base_key .. job_id .. ':lock') == 1 -- the job's own key
+  if not is_locked and redis.call('LREM', active_key, 1, job_id) == 1 then
+    if redis.call('EXISTS', base_key .. job_id) == 1 then -- without a hash it just leaves the list
+      recover(job_id)
+      recovered[#recovered + 1] = job_id
+    end
+  end
+end
+local active = redis.call('LRANGE', active_key, 0, -1)
+for at = 1, #active, CHUNK do
+  redis.call('SADD', stalled_key, unpack(active, at, math.min(at + CHUNK - 1, #active)))
+end
+return recovered

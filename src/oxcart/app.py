@@ -1,0 +1,302 @@
+"""The registry of an application's jobs, and the connections that they share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from os import PathLike
+from types import MappingProxyType, TracebackType
+from typing import Any, ParamSpec, Self, TypeVar, overload
+
+from oxcart import sync
+from oxcart._engine.handler import Handlers, OnFailure
+from oxcart._engine.locating import locate
+from oxcart._engine.queue_worker import WorkerOptions
+from oxcart._engine.redaction import redact
+from oxcart._engine.threads import HandlerThreads
+from oxcart._model.clock import Clock
+from oxcart._model.duration import Duration, to_ms
+from oxcart._model.job import JobRecord
+from oxcart._model.json import JsonValue
+from oxcart._model.options import Backoff, JobOptions, Retention, exponential
+from oxcart._store.connection import Timeouts
+from oxcart._store.store import Store
+from oxcart._store.sync_store import SyncStore
+from oxcart._wire.keys import DEFAULT_PREFIX
+from oxcart.definition import JobDefinition
+from oxcart.errors import ConfigError
+from oxcart.queue import Queue
+from oxcart.worker import WorkerGroup
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_DEFAULT_BACKOFF = exponential("1s", jitter=0.2)
+_DEFAULT_COMPLETED = Retention(count=1_000, age="24h")
+_DEFAULT_FAILED = Retention(count=5_000, age="7d")
+
+
+class App:
+    """An application's jobs.
+
+    ::
+
+        app = App()
+
+        @app.job(queue="images")
+        async def resize(image_id: int, width: int = 800) -> str: ...
+
+        job = await resize.enqueue(image_id=7)
+        url = await job.result()
+
+    Connections are opened when they are first needed, and closed by ``aclose`` or ``async with``.
+
+    Args:
+        redis_url: the server; without it ``REDIS_URL``, and without that a private Valkey that is
+            started in ``data_dir`` and stops with the program.
+        prefix: what all keys start with, as BullMQ's.
+        data_dir: folder of the private Valkey.
+        timeouts: how long to wait for the server.
+        clock: tells the time instead of the server, for tests.
+    """
+
+    def __init__(
+        self,
+        redis_url: str | None = None,
+        *,
+        prefix: str = DEFAULT_PREFIX,
+        data_dir: str | PathLike[str] = ".oxcart",
+        timeouts: Timeouts | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._prefix = prefix
+        self._clock = clock
+        location = locate(redis_url, data_dir)
+        self._store = Store(location, timeouts=timeouts)
+        self._sync_store = SyncStore(location, timeouts=timeouts)
+        self._queues: dict[str, Queue] = {}
+        self._sync_queues: dict[str, sync.Queue] = {}
+        self._guard = threading.Lock()
+        self._registry: dict[tuple[str, str], JobDefinition[..., Any]] = {}
+
+    @property
+    def registry(self) -> Mapping[tuple[str, str], JobDefinition[..., Any]]:
+        """Every declared job by (queue, name)."""
+        return MappingProxyType(self._registry)
+
+    @overload
+    def job(self, name: Callable[P, Awaitable[R]], /) -> JobDefinition[P, R]: ...
+
+    @overload
+    def job(
+        self,
+        name: str | None = None,
+        /,
+        *,
+        queue: str = ...,
+        attempts: int = ...,
+        backoff: Backoff | None = ...,
+        timeout: Duration | None = ...,
+        priority: int = ...,
+        keep_completed: Retention = ...,
+        keep_failed: Retention = ...,
+        secrets: frozenset[str] = ...,
+        on_failure: OnFailure | None = ...,
+    ) -> _Decorator: ...
+
+    def job(
+        self,
+        name: Any = None,
+        /,
+        *,
+        queue: str = "default",
+        attempts: int = 3,
+        backoff: Backoff | None = _DEFAULT_BACKOFF,
+        timeout: Duration | None = "1h",
+        priority: int = 0,
+        keep_completed: Retention = _DEFAULT_COMPLETED,
+        keep_failed: Retention = _DEFAULT_FAILED,
+        secrets: frozenset[str] = frozenset(),
+        on_failure: OnFailure | None = None,
+    ) -> Any:
+        """Declare a handler as a job.
+
+        ``async def`` handlers run on the event loop, ``def`` handlers in a thread. The payload is
+        checked against the handler's annotations before it runs; one that does not fit fails for
+        good. A handler whose only parameter is positional-only gets the whole payload.
+
+        Args:
+            name: the job's name on the wire; default: the function's name.
+            queue: its queue.
+            attempts: how often it is run before it has failed.
+            backoff: the wait between attempts.
+            timeout: how long a run may take; ``None`` sets no limit.
+            priority: 0 runs first; then 1 to 2,097,151, lower numbers sooner.
+            keep_completed: retention once completed.
+            keep_failed: retention once failed.
+            secrets: names of payload members that are never shown, at any depth.
+            on_failure: awaited by the worker after a job failed for good. It may run twice when
+                the worker crashes, so it must be idempotent.
+
+        Raises:
+            ConfigError: an option is wrong, the handler's parameters cannot be filled from JSON,
+                or the queue has a job of this name already.
+        """
+        defaults = JobOptions(
+            attempts=attempts,
+            backoff=backoff,
+            priority=priority,
+            keep_completed=keep_completed,
+            keep_failed=keep_failed,
+        )
+        timeout_ms = None if timeout is None else to_ms(timeout, what="timeout")
+
+        def declare(function: Callable[..., Any]) -> JobDefinition[..., Any]:
+            definition: JobDefinition[..., Any] = JobDefinition.of(
+                function,
+                app=self,
+                name=name if isinstance(name, str) else function.__name__,
+                queue=queue,
+                defaults=defaults,
+                timeout_ms=timeout_ms,
+                secrets=secrets,
+                on_failure=on_failure,
+            )
+            return self._register(definition)
+
+        return declare(name) if callable(name) else declare
+
+    def queue(self, name: str) -> Queue:
+        """The queue of a name: the same object each time."""
+        with self._guard:
+            if name not in self._queues:
+                self._queues[name] = Queue(
+                    name, prefix=self._prefix, clock=self._clock, store=self._store
+                )
+            return self._queues[name]
+
+    def sync_queue(self, name: str) -> sync.Queue:
+        """The queue of a name for blocking code: the same object each time."""
+        with self._guard:
+            if name not in self._sync_queues:
+                self._sync_queues[name] = sync.Queue(
+                    name, prefix=self._prefix, clock=self._clock, store=self._sync_store
+                )
+            return self._sync_queues[name]
+
+    def worker(
+        self,
+        queues: Mapping[str, int] | None = None,
+        *,
+        name: str | None = None,
+        grace: Duration = "30s",
+        lock: Duration = "30s",
+        stalled_interval: Duration = "30s",
+        max_stalled: int = 1,
+    ) -> AppWorker:
+        """A worker for this application's jobs.
+
+        Args:
+            queues: how many jobs of each queue run at a time; default: 10 of each declared queue.
+            name: kept with the jobs; default: host and process id.
+            grace: how long running jobs may go on when it is stopped.
+            lock: how long a job stays locked without being renewed.
+            stalled_interval: time between two checks for jobs of vanished workers.
+            max_stalled: how often a job may be recovered before it is failed.
+
+        Raises:
+            ConfigError: a queue has no declared job, or a number is wrong.
+        """
+        declared = {queue for queue, _ in self._registry}
+        concurrency = dict.fromkeys(sorted(declared), 10) if queues is None else dict(queues)
+        for queue in concurrency:
+            if queue not in declared:
+                raise ConfigError(
+                    f"queue {queue!r} has no job in this application; it has jobs in: "
+                    f"{', '.join(sorted(declared)) or 'no queue'}"
+                )
+        threads = HandlerThreads(sum(concurrency.values()))
+        return AppWorker(
+            self._store,
+            threads,
+            prefix=self._prefix,
+            handlers={queue: self._handlers(queue, threads) for queue in concurrency},
+            concurrency=concurrency,
+            name=name,
+            grace=grace,
+            lock=lock,
+            options=WorkerOptions(
+                name="",
+                stalled_interval_ms=to_ms(stalled_interval, what="stalled_interval"),
+                max_stalled=max_stalled,
+            ),
+            clock=self._clock,
+        )
+
+    def redact(self, job: JobRecord, *, queue: str) -> JsonValue:
+        """A copy of a job's data in which the job's declared secrets are replaced."""
+        definition = self._registry.get((queue, job.name))
+        return redact(job.data, definition.secrets) if definition else job.data
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop and those of blocking code."""
+        await self._store.aclose()
+        self._sync_store.close()
+
+    async def __aenter__(self) -> Self:
+        """Return the application itself."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the connections."""
+        await self.aclose()
+
+    def _register(self, definition: JobDefinition[P, R]) -> JobDefinition[P, R]:
+        key = (definition.queue, definition.name)
+        if key in self._registry:
+            raise ConfigError(f"queue {key[0]!r} has a job named {key[1]!r} already")
+        self._registry[key] = definition
+        return definition
+
+    def _handlers(self, queue: str, threads: HandlerThreads) -> Handlers:
+        return Handlers(
+            {
+                name: definition.handler(threads)
+                for (of_queue, name), definition in self._registry.items()
+                if of_queue == queue
+            }
+        )
+
+
+class AppWorker(WorkerGroup):
+    """A worker of an application's jobs; see ``App.worker``."""
+
+    def __init__(self, store: Store, threads: HandlerThreads, **options: Any) -> None:
+        super().__init__(store, **options)
+        self._threads = threads
+
+    async def run(self) -> None:
+        """Run jobs until ``stop`` is called; see ``WorkerGroup.run``."""
+        try:
+            await super().run()
+        finally:
+            self._threads.close()
+
+
+class _Decorator:
+    """What ``App.job(...)`` returns, for type checkers."""
+
+    @overload
+    def __call__(self, function: Callable[P, Awaitable[R]], /) -> JobDefinition[P, R]: ...
+
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> JobDefinition[P, R]: ...
+
+    def __call__(self, function: Any, /) -> Any:
+        """Declare the function."""
+        raise AssertionError("never called: only its signature is used")

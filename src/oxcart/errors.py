@@ -1,0 +1,226 @@
+"""Every error that oxcart raises, grouped by who must act.
+
+::
+
+    OxcartError
+    ├── ConfigError (also ValueError)     the caller: a setting or an option is wrong
+    ├── PayloadError (also ValueError)    the caller: data that JSON or the handler cannot hold
+    ├── JobError                          the caller: the job is not what the call expects
+    │   ├── JobNotFound
+    │   ├── JobNotInState
+    │   ├── JobLocked
+    │   └── JobFailed                     raised to whoever waits for a result
+    ├── ResultTimeout (also TimeoutError) the caller: the job did not finish in time
+    ├── LockError                         the worker: the job is no longer ours
+    │   ├── LockLost
+    │   └── LockMismatch
+    ├── WireError                         us: something in Redis is not what the format says
+    │   ├── UnknownCode
+    │   └── CorruptJob
+    └── StoreError                        the operator: the server
+        ├── StoreUnavailable
+        ├── StoreTimeout
+        └── ScriptFailed
+
+    Steering                              raised by a handler to steer its own job
+    ├── Retry                             this attempt failed, run again after a while
+    ├── Fail                              failed for good
+    ├── Delay                             run later, no attempt is counted
+    └── GiveBack                          run again as soon as possible, no attempt is counted
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+
+class OxcartError(Exception):
+    """The root of every error that oxcart raises."""
+
+
+class ConfigError(OxcartError, ValueError):
+    """A setting or an option has a value that cannot work."""
+
+
+class PayloadError(OxcartError, ValueError):
+    """Data that JSON cannot hold, or that does not fit the handler."""
+
+
+class JobError(OxcartError):
+    """A job is not what the call expects.
+
+    Attributes:
+        job_id: the job.
+        queue: its queue.
+    """
+
+    def __init__(self, message: str, *, job_id: str, queue: str) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+        self.queue = queue
+
+
+class JobNotFound(JobError):
+    """No such job: it never existed, or it was removed."""
+
+    def __init__(self, *, job_id: str, queue: str) -> None:
+        super().__init__(
+            f"job {job_id!r} is not in queue {queue!r}; it may have been removed by its retention",
+            job_id=job_id,
+            queue=queue,
+        )
+
+
+class JobNotInState(JobError):
+    """The job is in another state than the call needs; nothing was changed."""
+
+    def __init__(self, *, job_id: str, queue: str, expected: str) -> None:
+        super().__init__(
+            f"job {job_id!r} of queue {queue!r} is not {expected}; nothing was changed",
+            job_id=job_id,
+            queue=queue,
+        )
+        self.expected = expected
+
+
+class JobLocked(JobError):
+    """A worker is running the job, so it cannot be removed."""
+
+    def __init__(self, *, job_id: str, queue: str) -> None:
+        super().__init__(
+            f"job {job_id!r} of queue {queue!r} is being run by a worker; it was not removed",
+            job_id=job_id,
+            queue=queue,
+        )
+
+
+class JobFailed(JobError):
+    """The job that was waited for failed for good.
+
+    Attributes:
+        reason: what the handler's last error said.
+    """
+
+    def __init__(self, *, job_id: str, queue: str, reason: str) -> None:
+        super().__init__(
+            f"job {job_id!r} of queue {queue!r} failed: {reason}", job_id=job_id, queue=queue
+        )
+        self.reason = reason
+
+
+class ResultTimeout(OxcartError, TimeoutError):
+    """A job did not finish within the time that the caller gave; it goes on."""
+
+
+class LockError(OxcartError):
+    """The job is no longer this worker's.
+
+    Attributes:
+        job_id: the job.
+        queue: its queue.
+    """
+
+    def __init__(self, message: str, *, job_id: str, queue: str) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+        self.queue = queue
+
+
+class LockLost(LockError):
+    """The lock expired, was taken away, or could not be renewed in time."""
+
+    def __init__(self, *, job_id: str, queue: str) -> None:
+        super().__init__(
+            f"the lock on job {job_id!r} of queue {queue!r} was lost; "
+            "another worker may be running it, so this run must write nothing more",
+            job_id=job_id,
+            queue=queue,
+        )
+
+
+class LockMismatch(LockError):
+    """Another worker holds the lock."""
+
+    def __init__(self, *, job_id: str, queue: str) -> None:
+        super().__init__(
+            f"another worker holds the lock on job {job_id!r} of queue {queue!r}",
+            job_id=job_id,
+            queue=queue,
+        )
+
+
+class WireError(OxcartError):
+    """Something in Redis is not what the wire format says."""
+
+
+class UnknownCode(WireError):
+    """A script answered with a code that this version does not know."""
+
+
+class CorruptJob(WireError):
+    """A job's fields cannot be read."""
+
+
+class StoreError(OxcartError):
+    """The server refused or could not answer."""
+
+
+class StoreUnavailable(StoreError):
+    """The server cannot be reached."""
+
+
+class StoreTimeout(StoreUnavailable):
+    """The server did not answer in time; whether the call took effect is not known."""
+
+
+class ScriptFailed(StoreError):
+    """A script ended with an error on the server."""
+
+
+class Steering(Exception):  # raised to steer, like StopIteration
+    """The root of what a handler raises to steer its own job."""
+
+
+class Retry(Steering):
+    """Count this attempt as failed and run the job again.
+
+    Args:
+        reason: kept as the job's failed reason.
+        after: how long to wait; without it the job's backoff decides.
+    """
+
+    def __init__(
+        self,
+        reason: str = "retry asked for by the handler",
+        *,
+        after: timedelta | str | None = None,
+    ) -> None:
+        super().__init__(reason)
+        self.after = after
+
+
+class Fail(Steering):
+    """Fail the job for good, whatever attempts are left.
+
+    Args:
+        reason: kept as the job's failed reason.
+    """
+
+
+class Delay(Steering):
+    """Run the job again later without counting an attempt.
+
+    Args:
+        until: an aware instant, or how long from now.
+    """
+
+    def __init__(self, until: datetime | timedelta | str) -> None:
+        super().__init__(f"delayed until {until}")
+        self.until = until
+
+
+class GiveBack(Steering):
+    """Put the job back to the front of the queue without counting an attempt."""

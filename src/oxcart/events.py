@@ -1,0 +1,94 @@
+"""Following what happens on a queue."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from os import PathLike
+
+from oxcart._engine.locating import locate
+from oxcart._engine.reconnect import Reconnect
+from oxcart._store.blocking import BlockingConnection
+from oxcart._store.calls import reading
+from oxcart._store.connection import Timeouts
+from oxcart._store.store import Store
+from oxcart._wire.events import EventName, QueueEvent, read_event
+from oxcart._wire.keys import DEFAULT_PREFIX, QueueKeys
+from oxcart.errors import StoreUnavailable
+
+__all__ = ["EventName", "QueueEvent", "QueueEvents"]
+
+log = logging.getLogger("oxcart.events")
+
+BLOCK_S = 10.0
+PAGE = 500
+
+
+class QueueEvents:
+    """The events of a queue, as an async iterator that may be resumed after any event.
+
+    ::
+
+        async for event in QueueEvents("email", after=last_seen_id):
+            print(event.name, event.job_id, event.id)
+
+    A broken connection is made anew, and reading goes on after the last event seen. Events that
+    the server dropped meanwhile (the stream keeps about 10,000) are missed.
+
+    Args:
+        queue: the queue's name.
+        after: the id of the event to go on after; ``"0"`` reads from the oldest one kept; without
+            it only events from now on are given.
+        redis_url: see ``Queue``.
+        prefix: see ``Queue``.
+        data_dir: see ``Queue``.
+        timeouts: how long to wait for the server.
+        store: an open store to share instead of ``redis_url``.
+    """
+
+    def __init__(
+        self,
+        queue: str,
+        *,
+        after: str | None = None,
+        redis_url: str | None = None,
+        prefix: str = DEFAULT_PREFIX,
+        data_dir: str | PathLike[str] = ".oxcart",
+        timeouts: Timeouts | None = None,
+        store: Store | None = None,
+    ) -> None:
+        self._store = store or Store(locate(redis_url, data_dir), timeouts=timeouts)
+        self._owns_store = store is None
+        self._keys = QueueKeys(prefix, queue)
+        self._after = after
+
+    async def open(self) -> None:
+        """Fix where reading starts: events from this call on are given."""
+        if self._after is None:
+            self._after = await self._store.run(reading.last_event_id(self._keys))
+
+    async def __aiter__(self) -> AsyncIterator[QueueEvent]:
+        """Give the events as they come; never ends by itself."""
+        await self.open()
+        url = await self._store.location.aurl()
+        connection = BlockingConnection(url, self._store.timeouts, longest_block_s=BLOCK_S)
+        reconnect = Reconnect()
+        try:
+            while True:
+                try:
+                    entries = await connection.read_events(
+                        self._keys.events, self._after or "0", int(BLOCK_S * 1_000), PAGE
+                    )
+                except StoreUnavailable as error:
+                    log.warning("events.disconnected queue=%s: %s", self._keys.queue, error)
+                    await reconnect.wait()
+                    continue
+                reconnect.reset()
+                for entry_id, fields in entries:
+                    event = read_event(entry_id, fields)
+                    self._after = event.id
+                    yield event
+        finally:
+            await connection.aclose()
+            if self._owns_store:
+                await self._store.aclose()

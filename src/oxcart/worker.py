@@ -1,0 +1,230 @@
+"""A worker process: queues with their handlers, from start to a clean stop."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from os import PathLike
+from typing import Any
+
+from oxcart._engine.context import JobContext
+from oxcart._engine.handler import Handler, Handlers
+from oxcart._engine.locating import locate
+from oxcart._engine.lock_keeper import LockKeeper
+from oxcart._engine.queue_worker import QueueWorker, WorkerOptions
+from oxcart._engine.threads import HandlerThreads
+from oxcart._model.clock import Clock, ServerClock
+from oxcart._model.duration import Duration, to_ms, to_seconds
+from oxcart._model.options import Retention
+from oxcart._store.connection import Timeouts
+from oxcart._store.store import Store
+from oxcart._wire.keys import DEFAULT_PREFIX, QueueKeys
+from oxcart.errors import ConfigError
+
+HandlerFunction = Callable[[JobContext], Awaitable[object]] | Callable[[JobContext], object]
+
+
+class WorkerGroup:
+    """Workers of several queues in one process, sharing connections and the lock keeper.
+
+    Args:
+        store: the server.
+        prefix: what all keys start with.
+        handlers: the handlers of each queue.
+        concurrency: how many jobs of each queue run at a time.
+        name: kept with the jobs; default: host and process id.
+        grace: how long running jobs may go on when it is stopped.
+        lock: how long a job stays locked without being renewed.
+        options: what is the same for all queues.
+        clock: tells the time instead of the server, for tests.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        prefix: str,
+        handlers: dict[str, Handlers],
+        concurrency: dict[str, int],
+        name: str | None = None,
+        grace: Duration = "30s",
+        lock: Duration = "30s",
+        options: WorkerOptions | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        for queue, places in concurrency.items():
+            if places < 1:
+                raise ConfigError(
+                    f"concurrency of queue {queue!r} is {places}; it must be 1 or more"
+                )
+        self.name = _connection_safe(name or f"{socket.gethostname()}-{os.getpid()}")
+        self._store = store
+        self._prefix = prefix
+        self._handlers = handlers
+        self._concurrency = concurrency
+        self._grace_s = to_seconds(grace, what="grace")
+        self._lock_ms = to_ms(lock, what="lock")
+        self._options = replace(options or WorkerOptions(name=""), name=self.name)
+        self._clock = clock or ServerClock()
+        self._stopping = asyncio.Event()
+        self._forced = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def run(self) -> None:
+        """Run jobs until ``stop`` is called. A server that cannot be reached is waited for.
+
+        When the task that runs it is cancelled, running jobs are put back at once.
+        """
+        self._loop = asyncio.get_running_loop()
+        await self._store.location.aurl()
+        keeper = LockKeeper(self._store.location, self._store.timeouts, lock_ms=self._lock_ms)
+        keeper.start()
+        try:
+            await self._run_queues(keeper)
+        finally:
+            await asyncio.to_thread(keeper.stop)
+
+    def stop(self, *, force: bool = False) -> None:
+        """Stop: take no more jobs, and let running ones end within the grace period.
+
+        May be called from any thread and from a signal handler.
+
+        Args:
+            force: put running jobs back at once.
+        """
+        self._soon(self._stopping.set)
+        if force:
+            self._soon(self._forced.set)
+
+    async def _run_queues(self, keeper: LockKeeper) -> None:
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(self._run_all(keeper))
+            try:
+                await asyncio.shield(running)
+            except asyncio.CancelledError:
+                self.stop(force=True)
+                await running
+                raise
+
+    async def _run_all(self, keeper: LockKeeper) -> None:
+        async with asyncio.TaskGroup() as group:
+            for queue, places in self._concurrency.items():
+                worker = QueueWorker(
+                    self._store,
+                    QueueKeys(self._prefix, queue),
+                    self._clock,
+                    self._handlers[queue],
+                    keeper,
+                    replace(self._options, concurrency=places),
+                )
+                group.create_task(worker.run(self._stopping, self._forced, self._grace_s))
+
+    def _soon(self, action: Callable[[], None]) -> None:
+        if self._loop is None or self._loop.is_closed():
+            action()
+        else:
+            self._loop.call_soon_threadsafe(action)
+
+
+class Worker(WorkerGroup):
+    """A worker of one queue with one handler, for every job name.
+
+    ::
+
+        async def handle(job: JobContext) -> object:
+            return {"hello": job.data}
+
+        await Worker("greetings", handle, concurrency=10).run()
+
+    Programs with several kinds of jobs use ``App``.
+
+    Args:
+        queue: the queue's name.
+        handler: ``async def`` runs on the event loop, ``def`` in a thread.
+        concurrency: how many jobs run at a time.
+        redis_url: see ``Queue``.
+        prefix: see ``Queue``.
+        data_dir: see ``Queue``.
+        name: kept with the jobs; default: host and process id.
+        timeout: how long a run may take; ``None`` sets no limit.
+        grace: how long running jobs may go on when it is stopped.
+        lock: how long a job stays locked without being renewed.
+        stalled_interval: time between two checks for jobs of vanished workers.
+        max_stalled: how often a job may be recovered before it is failed.
+        keep_completed: retention for jobs without an option of their own.
+        keep_failed: the same for failed ones.
+        timeouts: how long to wait for the server.
+        clock: tells the time instead of the server, for tests.
+        store: an open store to share instead of ``redis_url``.
+    """
+
+    def __init__(
+        self,
+        queue: str,
+        handler: HandlerFunction,
+        *,
+        concurrency: int = 1,
+        redis_url: str | None = None,
+        prefix: str = DEFAULT_PREFIX,
+        data_dir: str | PathLike[str] = ".oxcart",
+        name: str | None = None,
+        timeout: Duration | None = "1h",
+        grace: Duration = "30s",
+        lock: Duration = "30s",
+        stalled_interval: Duration = "30s",
+        max_stalled: int = 1,
+        keep_completed: Retention = Retention.ALL,
+        keep_failed: Retention = Retention.ALL,
+        timeouts: Timeouts | None = None,
+        clock: Clock | None = None,
+        store: Store | None = None,
+    ) -> None:
+        self._threads = HandlerThreads(concurrency)
+        self._owns_store = store is None
+        timeout_ms = None if timeout is None else to_ms(timeout, what="timeout")
+        runnable = Handler(invoke=self._invoker(handler), timeout_ms=timeout_ms)
+        super().__init__(
+            store or Store(locate(redis_url, data_dir), timeouts=timeouts),
+            prefix=prefix,
+            handlers={queue: Handlers({}, runnable)},
+            concurrency={queue: concurrency},
+            name=name,
+            grace=grace,
+            lock=lock,
+            options=WorkerOptions(
+                name="",
+                stalled_interval_ms=to_ms(stalled_interval, what="stalled_interval"),
+                max_stalled=max_stalled,
+                keep_completed=keep_completed,
+                keep_failed=keep_failed,
+            ),
+            clock=clock,
+        )
+
+    async def run(self) -> None:
+        """Run jobs until ``stop`` is called; see ``WorkerGroup.run``."""
+        try:
+            await super().run()
+        finally:
+            self._threads.close()
+            if self._owns_store:
+                await self._store.aclose()
+
+    def _invoker(self, handler: HandlerFunction) -> Callable[[JobContext], Awaitable[object]]:
+        if inspect.iscoroutinefunction(handler):
+            return handler
+        threads = self._threads
+
+        async def invoke(context: JobContext) -> Any:
+            return await threads.run(lambda: handler(context))
+
+        return invoke
+
+
+def _connection_safe(name: str) -> str:
+    """A name that may be part of a connection's name: the server refuses blanks."""
+    return "".join(char if char.isprintable() and not char.isspace() else "-" for char in name)
