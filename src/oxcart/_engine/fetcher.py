@@ -158,11 +158,14 @@ class Fetcher:
         count = self._take_count()
         if not written and not count:
             return
+        # What is heard of while the step is under way counts for the next one.
+        self._may_have_work = False
         started_at = time.monotonic()
         try:
             reply = await self._stepper.step([item.run for item in written], count)
         except ScriptFailed as error:
             await self._recover_from(error, written)
+            self._may_have_work = True
             return
         self._trouble.reset()
         for item, code in zip(written, reply.codes, strict=True):
@@ -183,10 +186,9 @@ class Fetcher:
             log.error("job.dropped queue=%s job_id=%s: it has no data", self._keys.queue, job_id)
         for taken in reply.taken:
             self._launch(taken, started_at)
-        if count == 0:
-            return
-        self._may_have_work = len(reply.taken) == count
-        if not self._may_have_work:
+        if count == 0 or len(reply.taken) == count:
+            self._may_have_work = True
+        else:
             self._arm()
             if reply.next_due_ms is not None:
                 self._set_due_timer(reply.next_due_ms - reply.now_ms)

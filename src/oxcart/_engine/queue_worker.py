@@ -7,6 +7,7 @@ import logging
 import uuid
 from dataclasses import dataclass
 
+from oxcart._engine.ending import end
 from oxcart._engine.executor import Executor
 from oxcart._engine.fetcher import Fetcher
 from oxcart._engine.handler import Handlers
@@ -141,11 +142,9 @@ class QueueWorker:
             ]
             await stopping.wait()
             self.fetcher.drain()
-            for role in roles[:3]:
-                role.cancel()
+            await end(*roles[:3])
             await self._finish_running(forced, grace_s)
-            roles[3].cancel()
-            fetching.cancel()
+            await end(roles[3], fetching)
         log.info("worker.stopped queue=%s name=%s", self._keys.queue, self._options.name)
 
     async def _finish_running(self, forced: asyncio.Event, grace_s: float) -> None:
