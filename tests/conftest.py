@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 
@@ -41,3 +42,23 @@ def own_valkey() -> Iterator[ValkeyServer]:
     server.start()
     yield server
     server.remove()
+
+
+# In CI a skipped test is a failure: a suite that needs something must have it there. The one
+# exception is a wire vector of an operation that is not built yet.
+_skipped: list[str] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note every test that was skipped for another reason than "not yet"."""
+    if report.skipped and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2]
+        if "not yet:" not in reason:
+            _skipped.append(f"{report.nodeid}: {reason}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run in CI if a test was skipped."""
+    if os.environ.get("CI") and _skipped and not hasattr(session.config, "workerinput"):
+        print("\nskipped in CI, which counts as failed:", *_skipped, sep="\n  ")  # noqa: T201
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import os
+import threading
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from oxcart._store.location import Location
+
+if TYPE_CHECKING:
+    from oxcart.embedded import EmbeddedValkey
+
+_servers: dict[Path, EmbeddedValkey] = {}
+_guard = threading.Lock()
 
 
 def locate(redis_url: str | None, data_dir: str | PathLike[str]) -> Location:
@@ -20,10 +28,19 @@ def locate(redis_url: str | None, data_dir: str | PathLike[str]) -> Location:
     url = redis_url or os.environ.get("REDIS_URL", "").strip()
     if url:
         return Location.at(url)
-    return Location(lambda: _embedded_url(Path(data_dir)))
+    folder = Path(data_dir)
+    return Location(lambda: _server(folder).url, restore=lambda: _server(folder).ensure())
 
 
-def _embedded_url(data_dir: Path) -> str:
-    from oxcart.embedded import shared_server
+def _server(folder: Path) -> EmbeddedValkey:
+    """The private Valkey of a folder, started: one for the whole process."""
+    from oxcart.embedded import EmbeddedValkey
 
-    return shared_server(data_dir).url
+    with _guard:
+        key = folder.resolve()
+        server = _servers.get(key)
+        if server is None:
+            server = EmbeddedValkey(folder)
+            server.start()
+            _servers[key] = server
+        return server

@@ -72,6 +72,7 @@ class GroupCommit(Generic[T, R]):
                 raise
         else:
             self._has_leader = True
+            entry.settled.set_result(None)  # chosen by itself: never again by a hand-over
         if not entry.is_done:
             await self._lead(entry)
         return entry.result  # type: ignore[return-value]  # set together with is_done
@@ -121,10 +122,12 @@ class GroupCommit(Generic[T, R]):
 
     def _hand_over(self) -> None:
         """Choose the next leader among those who still wait, or leave the place empty."""
-        unsent = self._unsettled.entries if self._unsettled else []
-        for entry in [*unsent, *self._waiting]:
-            if not entry.settled.done():
-                entry.settled.set_result(None)
-                return
-        self._unsettled = None  # nobody waits for it any more
-        self._has_leader = False
+        unsettled = self._unsettled.entries if self._unsettled else []
+        heirs = [entry for entry in unsettled if not entry.settled.done()]
+        if not heirs:
+            self._unsettled = None  # nobody waits for that batch any more
+            heirs = [entry for entry in self._waiting if not entry.settled.done()]
+        if heirs:
+            heirs[0].settled.set_result(None)
+        else:
+            self._has_leader = False

@@ -12,10 +12,15 @@ class Location:
 
     Args:
         find: gives the URL; it may block, and start a server.
+        restore: starts the server again at the same URL if it has gone; ``None`` where that is not
+            in our hands. It may block.
     """
 
-    def __init__(self, find: Callable[[], str]) -> None:
+    def __init__(
+        self, find: Callable[[], str], *, restore: Callable[[], None] | None = None
+    ) -> None:
         self._find = find
+        self._restore = restore
         self._finding = threading.Lock()
         self.known: str | None = None
         """The URL once it has been found."""
@@ -28,7 +33,7 @@ class Location:
         return location
 
     def url(self) -> str:
-        """The URL. Blocks until it is found; call it in a thread from asyncio.
+        """The URL. Blocks until it is found; from asyncio use ``aurl``.
 
         Raises:
             OxcartError: what ``find`` raised.
@@ -42,8 +47,12 @@ class Location:
         """The URL, found in a thread if it is not known yet."""
         return self.known or await asyncio.to_thread(self.url)
 
-    def look_again(self) -> str:
-        """Find the URL anew: the server may have to be started again. Blocks."""
-        with self._finding:
-            self.known = self._find()
-            return self.known
+    def restore(self) -> None:
+        """Have a server that has gone started again, where that is in our hands. Blocks."""
+        if self._restore is not None:
+            self._restore()
+
+    async def arestore(self) -> None:
+        """Do the same from asyncio."""
+        if self._restore is not None:
+            await asyncio.to_thread(self._restore)

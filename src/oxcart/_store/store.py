@@ -48,6 +48,7 @@ class Store:
         except StoreUnavailable:
             if not call.is_repeatable:
                 raise
+            await self.location.arestore()
             return call.read(await self._send(call))
 
     async def run_all(self, calls: Sequence[Call[Any]]) -> list[Any]:

@@ -40,6 +40,7 @@ class SyncStore:
         except StoreUnavailable:
             if not call.is_repeatable:
                 raise
+            self._location.restore()
             return call.read(self._send(call))
 
     def close(self) -> None:

@@ -1,0 +1,55 @@
+# Everything runs in a private virtual environment in .venv; nothing is installed globally.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+PYTEST_WORKERS ?= 2
+
+.PHONY: help demo dev test test-slow lint types layers check format clean
+
+help:  ## Show the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/.run  ## Run the main job end to end: e-mails, exports, retries
+	@$(BIN)/oxcart demo
+
+dev: $(VENV)/.run  ## Run API, worker, Valkey and mailbox until Ctrl-C
+	@$(BIN)/oxcart dev
+
+test: $(VENV)/.dev  ## Run the whole suite
+	@$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) -m "not slow"
+
+test-slow: $(VENV)/.dev  ## Run the long fault runs
+	@$(BIN)/python -m pytest -q -m slow --timeout 900
+
+lint: $(VENV)/.dev  ## Check style and formatting
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(VENV)/.dev  ## Check types
+	@$(BIN)/mypy
+
+layers: $(VENV)/.dev  ## Check that imports point down
+	@$(BIN)/lint-imports --no-logo
+
+check: lint types layers  ## All static checks
+
+format: $(VENV)/.dev  ## Format the code
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+clean:  ## Remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "oxcart needs Python 3.11 or newer; run: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Setting up $(VENV) (once) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(BIN)/python requirements/run.txt pyproject.toml
+	@$(PIP) install --require-hashes -r requirements/run.txt
+	@$(PIP) install --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements/dev.txt
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,93 @@
+"""``oxcart dev``: everything in one process tree."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from rich.console import Console
+
+from oxcart.cli.children import Children
+from oxcart.cli.programs import on_stop_signals, start_program
+from oxcart.database.engine import Database
+from oxcart.database.errors import DatabaseNotEmpty
+from oxcart.database.sample import fill_with_sample
+from oxcart.embedded import EmbeddedValkey
+from oxcart.errors import ConfigError
+from oxcart.mail.outgoing import mailbox_folder
+from oxcart.settings import Settings
+
+console = Console(stderr=True)
+
+
+async def run_dev(*, port: int | None, with_sample: bool) -> int:
+    """Run API and worker, on a private Valkey unless ``REDIS_URL`` is set, until a signal.
+
+    Returns:
+        The exit code: 1 if one of the programs ended by itself.
+    """
+    settings = start_program()
+    if settings.is_production:
+        raise ConfigError("oxcart dev is for development; OXCART_ENV is production")
+    stop = asyncio.Event()
+    on_stop_signals(stop.set)
+    server = None if settings.redis_url else EmbeddedValkey(settings.data_dir)
+    if server is not None:
+        await asyncio.to_thread(server.start)
+    try:
+        await prepare_database(settings, with_sample=with_sample)
+        async with Children() as children:
+            await start_programs(children, settings, port=port)
+            _tell_addresses(settings, port, server)
+            return await _wait_for_end(children, stop)
+    finally:
+        if server is not None:
+            await asyncio.to_thread(server.stop)
+
+
+async def prepare_database(settings: Settings, *, with_sample: bool) -> None:
+    """Make the tables, and fill an empty development database with sample data."""
+    async with Database.from_settings(settings) as database:
+        await database.create_schema()
+        if not with_sample or settings.database_url is not None:
+            return
+        try:
+            report = await asyncio.to_thread(fill_with_sample, database)
+        except DatabaseNotEmpty:
+            return
+    rows = ", ".join(f"{count:,} {table}" for table, count in report.row_counts.items() if count)
+    console.print(f"sample data: {rows}")
+
+
+async def start_programs(children: Children, settings: Settings, *, port: int | None) -> None:
+    """Start API and worker with this process' environment."""
+    environ = {**os.environ, "OXCART_DATA_DIR": str(settings.data_dir)}
+    if port is not None:
+        environ["OXCART_API_PORT"] = str(port)
+    await children.start("worker", "worker", environ=environ)
+    await children.start("api", "api", environ=environ)
+
+
+async def _wait_for_end(children: Children, stop: asyncio.Event) -> int:
+    async with asyncio.TaskGroup() as group:
+        ended = group.create_task(children.first_to_end())
+        stopped = group.create_task(stop.wait())
+        await asyncio.wait((ended, stopped), return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not ended.done():
+            ended.cancel()
+            console.print("stopping ...")
+            return 0
+    name, code = ended.result()
+    console.print(f"[red]the {name} ended by itself with code {code}; stopping[/red]")
+    return 1
+
+
+def _tell_addresses(settings: Settings, port: int | None, server: EmbeddedValkey | None) -> None:
+    api_port = settings.api_port if port is None else port
+    console.print(f"API      http://{settings.api_host}:{api_port}  (reference: /docs)")
+    if server is not None:
+        console.print(f"Valkey   {server.port_url}  (for Node, redis-cli, Bull Board)")
+    if settings.smtp_host is None:
+        console.print(f"mailbox  {mailbox_folder(settings)}")
+    console.print("Ctrl-C stops everything.")

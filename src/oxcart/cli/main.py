@@ -1,0 +1,151 @@
+"""The commands and their options; what they do is imported when they run."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from typing import Annotated, Any
+
+import typer
+
+from oxcart.errors import ConfigError, OxcartError, StoreUnavailable
+
+EXIT_FAILED = 1
+EXIT_UNREACHABLE = 3
+"""Exit codes: 0 done, 1 the work or check failed, 2 wrong usage, 3 no server or wrong settings."""
+
+cli = typer.Typer(
+    name="oxcart",
+    help="Background jobs for Python web applications.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@cli.command()
+def api(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+) -> None:
+    """Serve the HTTP API until stopped."""
+    from oxcart.cli.programs import run_api
+
+    _run(run_api(host=host, port=port))
+
+
+@cli.command()
+def worker(
+    queues: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--queue",
+            "-q",
+            help="A queue to serve, as NAME or NAME:CONCURRENCY; may be repeated.",
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The worker's name in dashboards.")] = None,
+) -> None:
+    """Run the e-mail and export jobs until stopped.
+
+    The first Ctrl-C or SIGTERM lets running jobs finish, the second puts them back at once.
+    """
+    from oxcart.cli.programs import run_worker
+
+    _run(run_worker(_parse_queues(queues), name=name))
+
+
+@cli.command()
+def dev(
+    port: Annotated[int | None, typer.Option(help="Port of the API.")] = None,
+    sample: Annotated[  # noqa: FBT002  # --sample/--no-sample
+        bool, typer.Option(help="Fill an empty development database with sample data.")
+    ] = True,
+) -> None:
+    """Run everything: API, worker, private Valkey, SQLite and a mailbox, until Ctrl-C."""
+    from oxcart.cli.dev import run_dev
+
+    _run(run_dev(port=port, with_sample=sample))
+
+
+@cli.command()
+def status(
+    output: Annotated[str, typer.Option("--output", "-o", help="table or json.")] = "table",
+) -> None:
+    """Show how the queues and the database are. Exits 0 when healthy, 1 when not."""
+    from oxcart.cli.status import show_status
+
+    if output not in ("table", "json"):
+        raise typer.BadParameter(f"{output!r} is neither table nor json", param_hint="--output")
+    _run(show_status(as_json=output == "json"))
+
+
+@cli.command()
+def demo() -> None:
+    """Send the e-mails, write the exports and show what was delivered where."""
+    from oxcart.cli.demo import run_demo
+
+    _run(run_demo())
+
+
+@cli.command()
+def version() -> None:
+    """Show the version."""
+    from oxcart import __version__
+
+    typer.echo(__version__)
+
+
+def main() -> None:
+    """Run the command line."""
+    cli()
+
+
+def _parse_queues(given: list[str] | None) -> dict[str, int | None]:
+    queues: dict[str, int | None] = {}
+    for item in given or []:
+        queue, _, places = item.partition(":")
+        if places and not places.isdigit():
+            raise typer.BadParameter(
+                f"{item!r} is not NAME or NAME:CONCURRENCY", param_hint="--queue"
+            )
+        queues[queue] = int(places) if places else None
+    return queues
+
+
+def _run(program: Coroutine[Any, Any, int | None]) -> None:
+    """Run a program on uvloop where it is installed, and tell its errors without a traceback."""
+    try:
+        code = _on_event_loop(program)
+    except* ConfigError as group:
+        _tell(group, EXIT_UNREACHABLE)
+    except* StoreUnavailable as group:
+        _tell(group, EXIT_UNREACHABLE)
+    except* OxcartError as group:
+        _tell(group, EXIT_FAILED)
+    except* KeyboardInterrupt:
+        sys.exit(130)
+    else:
+        if code:
+            sys.exit(code)
+
+
+def _on_event_loop(program: Coroutine[Any, Any, int | None]) -> int | None:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(program)
+    return uvloop.run(program)
+
+
+def _tell(group: BaseExceptionGroup[BaseException], code: int) -> None:
+    for error in _leaves(group):
+        typer.secho(f"oxcart: {error}", fg=typer.colors.RED, err=True)
+    sys.exit(code)
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return [error]

@@ -1,0 +1,72 @@
+"""The long-running programs: API and worker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+
+from oxcart.cli.lifeline import watch_parent
+from oxcart.http.app import create_app
+from oxcart.http.server import serve
+from oxcart.observe.logs import configure_logs
+from oxcart.settings import Settings
+from oxcart.system import open_system
+
+log = logging.getLogger("oxcart.cli")
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+async def run_api(*, host: str | None = None, port: int | None = None) -> None:
+    """Serve the API, and look after exports that wait for the queue, until a signal."""
+    settings = start_program()
+    stop = asyncio.Event()
+    on_stop_signals(stop.set)
+    watch_parent(stop.set)
+    async with open_system(settings) as system, system.running_outbox():
+        await serve(
+            create_app(system),
+            host or settings.api_host,
+            settings.api_port if port is None else port,
+            ready=lambda url: log.info("api.listening on %s", url),
+            stop=stop,
+        )
+
+
+async def run_worker(queues: dict[str, int | None], *, name: str | None = None) -> None:
+    """Run a worker until a signal; the second signal puts running jobs back at once."""
+    settings = start_program()
+    default = {"email": settings.email_concurrency, "export": settings.export_concurrency}
+    wanted = {queue: places or default.get(queue, 1) for queue, places in queues.items()}
+    async with open_system(settings) as system:
+        worker = system.worker(wanted or default, name=name)
+        signals = 0
+
+        def stop() -> None:
+            nonlocal signals
+            signals += 1
+            worker.stop(force=signals > 1)
+
+        on_stop_signals(stop)
+        watch_parent(stop)
+        await system.run_worker(worker)
+
+
+def start_program() -> Settings:
+    """Read the settings and start logging.
+
+    Raises:
+        ConfigError: naming every wrong setting.
+    """
+    settings = Settings.from_env()
+    configure_logs(level=settings.log_level, as_json=settings.is_production)
+    return settings
+
+
+def on_stop_signals(action: Callable[[], None]) -> None:
+    """Call back on each SIGINT and SIGTERM."""
+    loop = asyncio.get_running_loop()
+    for number in SIGNALS:
+        loop.add_signal_handler(number, action)

@@ -1,0 +1,71 @@
+"""``oxcart status``: the health report as a table."""
+
+from __future__ import annotations
+
+import json
+
+from rich.console import Console
+from rich.table import Table
+
+from oxcart.app import App
+from oxcart.database.engine import Database
+from oxcart.errors import OxcartError
+from oxcart.operations import SystemStatus, get_all_queue_status
+from oxcart.settings import Settings
+
+COLOURS = {"healthy": "green", "degraded": "yellow", "unhealthy": "red"}
+
+
+async def show_status(*, as_json: bool) -> int:
+    """Print how the queues and the database are.
+
+    Returns:
+        The exit code: 0 when all is healthy, else 1.
+    """
+    settings = Settings.from_env()
+    app = App(settings.redis_url, prefix=settings.prefix, data_dir=settings.data_dir)
+    async with app, Database.from_settings(settings) as database:
+        queues = await get_all_queue_status(app)
+        database_error = await _database_error(database)
+    if as_json:
+        report = queues.as_dict() | {"database": database_error or "healthy"}
+        Console().print_json(json.dumps(report))
+    else:
+        _print_table(queues, database_error)
+    return 0 if queues.overall_status == "healthy" and database_error is None else 1
+
+
+async def _database_error(database: Database) -> str | None:
+    try:
+        await database.ping()
+    except OxcartError as error:
+        return str(error)
+    return None
+
+
+def _print_table(status: SystemStatus, database_error: str | None) -> None:
+    console = Console()
+    table = Table(title="queues")
+    table.add_column("queue")
+    table.add_column("health")
+    for heading in ("ready", "active", "delayed", "completed", "failed"):
+        table.add_column(heading, justify="right")
+    for queue in status.queues:
+        counts = queue.counts
+        numbers = (
+            counts.waiting + counts.prioritized, counts.active, counts.delayed, counts.completed,
+            counts.failed,
+        )  # fmt: skip
+        health = "healthy" if queue.is_healthy else "degraded"
+        table.add_row(queue.name, _coloured(health), *(f"{number:,}" for number in numbers))
+    console.print(table)
+    redis = "healthy" if status.redis_connected else "unhealthy"
+    console.print(f"redis     {_coloured(redis)}")
+    console.print(f"database  {_coloured('unhealthy' if database_error else 'healthy')}")
+    if database_error:
+        console.print(f"          {database_error}", markup=False)
+    console.print(f"overall   {_coloured(status.overall_status)}")
+
+
+def _coloured(health: str) -> str:
+    return f"[{COLOURS[health]}]{health}[/]"

@@ -1,0 +1,132 @@
+"""The built-in system: e-mails and exports on one application, wired from the settings."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from oxcart._engine.ending import end
+from oxcart.app import App, AppWorker
+from oxcart.database.engine import Database
+from oxcart.exports.jobs import ExportJobs
+from oxcart.exports.links import LinkSigner, signing_secret
+from oxcart.exports.outbox import Outbox
+from oxcart.exports.records import ExportRecords
+from oxcart.exports.service import ExportService
+from oxcart.exports.storage import LocalStorage
+from oxcart.mail.jobs import EmailJobs
+from oxcart.mail.mailer import Mailer
+from oxcart.mail.outgoing import open_transport, require_smtp
+from oxcart.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """The built-in system, open.
+
+    Attributes:
+        settings: what it was made from.
+        app: the application on which its jobs are declared.
+        database: the rows of the exports and of what they export.
+        mailer: sends the e-mails.
+        exports: takes requests for exports and hands out files.
+        email_jobs: the e-mail jobs; a worker gives them their SMTP transport.
+        outbox: queues the exports that could not be queued when they were asked for.
+    """
+
+    settings: Settings
+    app: App
+    database: Database
+    mailer: Mailer
+    exports: ExportService
+    email_jobs: EmailJobs
+    outbox: Outbox
+
+    def worker(
+        self, queues: Mapping[str, int] | None = None, *, name: str | None = None
+    ) -> AppWorker:
+        """A worker for the e-mails and the exports, with the settings' concurrency and grace.
+
+        Args:
+            queues: how many jobs of each queue run at a time, instead of the settings'.
+            name: kept with the jobs; default: host and process id.
+
+        Raises:
+            ConfigError: production without SMTP settings, or a queue without jobs.
+        """
+        if self.settings.is_production:
+            require_smtp(self.settings)
+        default = {
+            "email": self.settings.email_concurrency,
+            "export": self.settings.export_concurrency,
+        }
+        return self.app.worker(
+            default if queues is None else queues,
+            name=name,
+            grace=timedelta(seconds=self.settings.grace_seconds),
+        )
+
+    async def run_worker(self, worker: AppWorker) -> None:
+        """Run a worker until it is stopped, with what its jobs need around it."""
+        async with AsyncExitStack() as stack:
+            self.email_jobs.transport = await stack.enter_async_context(
+                open_transport(self.settings)
+            )
+            await stack.enter_async_context(self.running_outbox())
+            try:
+                await worker.run()
+            finally:
+                self.email_jobs.transport = None
+
+    @asynccontextmanager
+    async def running_outbox(self) -> AsyncIterator[None]:
+        """Look after exports that wait for the queue, for as long as the block lasts."""
+        async with asyncio.TaskGroup() as group:
+            looking = group.create_task(self.outbox.run())
+            try:
+                yield
+            finally:
+                await end(looking)
+
+
+@asynccontextmanager
+async def open_system(settings: Settings) -> AsyncIterator[System]:
+    """Open the built-in system: its tables are made where they are missing.
+
+    Raises:
+        ConfigError: a setting is wrong or missing.
+        DatabaseError: the database cannot be used.
+    """
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(Database.from_settings(settings))
+        await database.create_schema()
+        app = await stack.enter_async_context(
+            App(settings.redis_url, prefix=settings.prefix, data_dir=settings.data_dir)
+        )
+        yield build_system(settings, app, database)
+
+
+def build_system(settings: Settings, app: App, database: Database) -> System:
+    """Wire the parts of the system on an application and a database."""
+    storage = LocalStorage(settings.storage_dir or settings.data_dir / "exports")
+    signer = LinkSigner(
+        signing_secret(settings),
+        base_url=settings.base_url,
+        lifetime=timedelta(seconds=settings.link_seconds),
+    )
+    records = ExportRecords(database)
+    export_jobs = ExportJobs(app, database=database, storage=storage, signer=signer)
+    email_jobs = EmailJobs.from_settings(app, settings)
+    return System(
+        settings=settings,
+        app=app,
+        database=database,
+        mailer=Mailer(email_jobs, functools.partial(open_transport, settings)),
+        exports=ExportService(jobs=export_jobs, records=records, storage=storage, signer=signer),
+        email_jobs=email_jobs,
+        outbox=Outbox(jobs=export_jobs, records=records),
+    )
