@@ -37,6 +37,13 @@ def api(
 
 @cli.command()
 def worker(
+    app: Annotated[
+        str | None,
+        typer.Argument(
+            help="Your application, as MODULE:ATTRIBUTE; default: the built-in e-mails and exports."
+        ),
+    ] = None,
+    *,
     queues: Annotated[
         list[str] | None,
         typer.Option(
@@ -47,13 +54,17 @@ def worker(
     ] = None,
     name: Annotated[str | None, typer.Option(help="The worker's name in dashboards.")] = None,
 ) -> None:
-    """Run the e-mail and export jobs until stopped.
+    """Run jobs until stopped.
 
     The first Ctrl-C or SIGTERM lets running jobs finish, the second puts them back at once.
     """
-    from oxcart.cli.programs import run_worker
+    from oxcart.cli import programs
 
-    _run(run_worker(_parse_queues(queues), name=name))
+    wanted = _parse_queues(queues)
+    if app is None:
+        _run(programs.run_worker(wanted, name=name))
+    else:
+        _run(programs.run_app_worker(app, wanted, name=name))
 
 
 @cli.command()

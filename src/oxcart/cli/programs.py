@@ -6,8 +6,11 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable
+from datetime import timedelta
 
+from oxcart.app import AppWorker
 from oxcart.cli.lifeline import watch_parent
+from oxcart.cli.loading import load_app
 from oxcart.http.app import create_app
 from oxcart.http.server import serve
 from oxcart.observe.logs import configure_logs
@@ -16,6 +19,7 @@ from oxcart.system import open_system
 
 log = logging.getLogger("oxcart.cli")
 
+DEFAULT_CONCURRENCY = 10
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -42,16 +46,39 @@ async def run_worker(queues: dict[str, int | None], *, name: str | None = None) 
     wanted = {queue: places or default.get(queue, 1) for queue, places in queues.items()}
     async with open_system(settings) as system:
         worker = system.worker(wanted or default, name=name)
-        signals = 0
-
-        def stop() -> None:
-            nonlocal signals
-            signals += 1
-            worker.stop(force=signals > 1)
-
-        on_stop_signals(stop)
-        watch_parent(stop)
+        _stop_on_signals(worker)
         await system.run_worker(worker)
+
+
+async def run_app_worker(path: str, queues: dict[str, int | None], *, name: str | None) -> None:
+    """Run a worker of a user's application until a signal; see ``run_worker``.
+
+    Args:
+        path: where the application is, as ``module:attribute``.
+        queues: the queues to serve; default: all that have a job.
+        name: the worker's name in dashboards.
+    """
+    settings = start_program()
+    app = load_app(path)
+    wanted = {queue: places or DEFAULT_CONCURRENCY for queue, places in queues.items()}
+    async with app:
+        worker = app.worker(
+            wanted or None, name=name, grace=timedelta(seconds=settings.grace_seconds)
+        )
+        _stop_on_signals(worker)
+        await worker.run()
+
+
+def _stop_on_signals(worker: AppWorker) -> None:
+    signals = 0
+
+    def stop() -> None:
+        nonlocal signals
+        signals += 1
+        worker.stop(force=signals > 1)
+
+    on_stop_signals(stop)
+    watch_parent(stop)
 
 
 def start_program() -> Settings:
