@@ -21,6 +21,7 @@
         ├── StoreUnavailable
         ├── StoreTimeout
         └── ScriptFailed
+            └── WrongKeyType
 
     Steering                              raised by a handler to steer its own job
     ├── Retry                             this attempt failed, run again after a while
@@ -178,6 +179,10 @@ class StoreTimeout(StoreUnavailable):
 
 class ScriptFailed(StoreError):
     """A script ended with an error on the server."""
+
+
+class WrongKeyType(ScriptFailed):
+    """A key of the queue holds something else than it should: another program wrote to it."""
 
 
 class Steering(Exception):  # raised to steer, like StopIteration

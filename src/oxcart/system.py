@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from oxcart._engine.ending import end
+from oxcart._store.connection import Timeouts
 from oxcart.app import App, AppWorker
 from oxcart.database.engine import Database
 from oxcart.exports.jobs import ExportJobs
@@ -94,8 +95,14 @@ class System:
 
 
 @asynccontextmanager
-async def open_system(settings: Settings) -> AsyncIterator[System]:
+async def open_system(
+    settings: Settings, *, timeouts: Timeouts | None = None
+) -> AsyncIterator[System]:
     """Open the built-in system: its tables are made where they are missing.
+
+    Args:
+        settings: what it is made from.
+        timeouts: how long to wait for Redis.
 
     Raises:
         ConfigError: a setting is wrong or missing.
@@ -105,7 +112,12 @@ async def open_system(settings: Settings) -> AsyncIterator[System]:
         database = await stack.enter_async_context(Database.from_settings(settings))
         await database.create_schema()
         app = await stack.enter_async_context(
-            App(settings.redis_url, prefix=settings.prefix, data_dir=settings.data_dir)
+            App(
+                settings.redis_url,
+                prefix=settings.prefix,
+                data_dir=settings.data_dir,
+                timeouts=timeouts,
+            )
         )
         yield build_system(settings, app, database)
 

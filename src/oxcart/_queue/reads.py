@@ -11,6 +11,7 @@ from oxcart._model.job import JobCounts, JobLogs
 from oxcart._model.states import JobState
 from oxcart._queue.base import QueueBase
 from oxcart._store.calls import details, reading, switching
+from oxcart.errors import WrongKeyType
 from oxcart.job import Job
 
 _COUNTED = (
@@ -28,7 +29,10 @@ class QueueReads(QueueBase):
         """Read a job; ``None`` if there is none with this id."""
         if not is_readable_id(job_id):
             return None
-        record = await self._store.run(reading.get_job(self._keys, job_id))
+        try:
+            record = await self._store.run(reading.get_job(self._keys, job_id))
+        except WrongKeyType:  # a stray key of another program, not a job
+            return None
         return None if record is None else self._bind(record)
 
     async def get_state(self, job_id: str) -> JobState:

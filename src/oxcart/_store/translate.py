@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from oxcart.errors import ScriptFailed, StoreTimeout, StoreUnavailable
+from oxcart.errors import ScriptFailed, StoreTimeout, StoreUnavailable, WrongKeyType
 
 _REFUSALS = (
     "BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "OOM", "READONLY",
@@ -32,7 +32,8 @@ def translated(what: str) -> Iterator[None]:
         text = str(error)
         if text.startswith(_REFUSALS):
             raise StoreUnavailable(f"{what}: the server refuses for now: {text}") from error
-        raise ScriptFailed(f"{what}: {text}") from error
+        kind = WrongKeyType if "WRONGTYPE" in text else ScriptFailed
+        raise kind(f"{what}: {text}") from error
     except exceptions.RedisError as error:
         raise ScriptFailed(f"{what}: {error}") from error
 

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 from datetime import timedelta
 
+from oxcart import Timeouts
 from oxcart.app import AppWorker
 from oxcart.cli.lifeline import watch_parent
 from oxcart.cli.loading import load_app
@@ -19,6 +20,8 @@ from oxcart.system import open_system
 
 log = logging.getLogger("oxcart.cli")
 
+API_TIMEOUTS = Timeouts(command="2s")
+"""Shorter than a worker's: somebody's browser is waiting."""
 DEFAULT_CONCURRENCY = 10
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -29,13 +32,17 @@ async def run_api(*, host: str | None = None, port: int | None = None) -> None:
     stop = asyncio.Event()
     on_stop_signals(stop.set)
     watch_parent(stop.set)
-    async with open_system(settings) as system, system.running_outbox():
+    async with (
+        open_system(settings, timeouts=API_TIMEOUTS) as system,
+        system.running_outbox(),
+    ):
         await serve(
             create_app(system),
             host or settings.api_host,
             settings.api_port if port is None else port,
             ready=lambda url: log.info("api.listening on %s", url),
             stop=stop,
+            grace_seconds=settings.grace_seconds,
         )
 
 

@@ -1,0 +1,67 @@
+"""The FastAPI application around one open system."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from oxcart.database.users import Users
+from oxcart.errors import OxcartError
+from oxcart.http.auth import Authenticator
+from oxcart.http.edge import Edge
+from oxcart.http.health import HealthProbe
+from oxcart.http.jobs import Jobs
+from oxcart.http.limits import BodyLimit
+from oxcart.http.problems import ProblemError, answer_error
+from oxcart.http.reference import complete_openapi
+from oxcart.http.routes import exports, health, queues, reference
+
+if TYPE_CHECKING:
+    from oxcart.system import System
+
+ANSWERED = (ProblemError, OxcartError, HTTPException, RequestValidationError, ValidationError)
+"""Errors that become a problem inside the application; the edge answers every other one."""
+
+
+class _Api(FastAPI):
+    """FastAPI whose OpenAPI document says how to authenticate and what refusals look like."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = complete_openapi(super().openapi())
+        return self.openapi_schema
+
+
+def create_app(system: System) -> FastAPI:
+    """Build the HTTP application.
+
+    Args:
+        system: the open system that the routes use; the caller opens and closes it.
+
+    Raises:
+        ConfigError: production without an API key, or with one that is too short.
+    """
+    app = _Api(
+        title="oxcart",
+        summary="Background jobs: exports, their downloads, job status, health.",
+        docs_url=None,  # FastAPI's pages load scripts from a CDN; ours is routes/reference.py
+        redoc_url=None,
+        redirect_slashes=False,
+        middleware=[
+            Middleware(Edge),
+            Middleware(BodyLimit, max_body_bytes=system.settings.max_body_bytes),
+        ],
+        exception_handlers=dict.fromkeys(ANSWERED, answer_error),
+    )
+    app.state.system = system
+    app.state.authenticator = Authenticator(system.settings, Users(system.database))
+    app.state.health = HealthProbe(system)
+    app.state.jobs = Jobs(system.app)
+    for router in (exports.router, queues.router, health.router, reference.router):
+        app.include_router(router)
+    return app

@@ -1,0 +1,213 @@
+"""Who is calling.
+
+* An *operator* key sees and does everything.
+* A *service* key acts for the user that ``X-Oxcart-User`` names; the user must exist. An operator
+  key may name a user too, and then asks for that user's exports.
+* In development, and only for a program on this machine, a request without a key acts for the
+  sample data's first user. "On this machine" is believed only if the peer's address is loopback,
+  ``Host`` is a loopback name (else a rebound DNS name could reach us through a browser), no header
+  says that a proxy passed the request on, and no page of another origin sent it.
+
+A key that is wrong is refused, it never falls back to the default user.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
+
+from oxcart.errors import ConfigError
+from oxcart.http.body import is_storable
+from oxcart.http.problems import Kind, ProblemError
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from oxcart.database.users import User
+    from oxcart.settings import Settings
+
+USER_HEADER = "x-oxcart-user"
+MAX_USER_ID_CHARS = 200
+MIN_PRODUCTION_KEY_CHARS = 16
+_FORWARDING = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+
+
+class Role(StrEnum):
+    """What a caller's key is."""
+
+    OPERATOR = "operator"
+    SERVICE = "service"
+    DEFAULT_USER = "default-user"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who is calling: the key's role and the user acted for, if any."""
+
+    role: Role
+    user: User | None = None
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether the caller may see and do everything."""
+        return self.role is Role.OPERATOR
+
+    @property
+    def has_key(self) -> bool:
+        """Whether the caller has shown a key, rather than being let in by development."""
+        return self.role is not Role.DEFAULT_USER
+
+
+class UserDirectory(Protocol):
+    """What authentication needs of ``oxcart.database.users.Users``."""
+
+    async def get(self, user_id: str) -> User | None:
+        """Find a user by id."""
+        ...
+
+    async def default_user(self) -> User | None:
+        """Find the user that development acts for."""
+        ...
+
+
+class Authenticator:
+    """Finds out who is calling.
+
+    Args:
+        settings: the keys and the environment.
+        users: where users are looked up.
+
+    Raises:
+        ConfigError: production without a key or with one that is too short; a key in both roles.
+    """
+
+    def __init__(self, settings: Settings, users: UserDirectory) -> None:
+        _check_keys(settings)
+        self._users = users
+        self._is_development = settings.env == "development"
+        self._digests = [
+            *((_digest(key), Role.OPERATOR) for key in settings.operator_keys),
+            *((_digest(key), Role.SERVICE) for key in settings.service_keys),
+        ]
+
+    async def authenticate(self, request: Request) -> Caller:
+        """Return the caller.
+
+        Raises:
+            ProblemError: 401, without a hint at which part of a key was wrong.
+        """
+        key = _presented_key(request)
+        if key is not None:
+            return Caller(role=self._role_of(key), user=await self._named_user(request))
+        if USER_HEADER in request.headers:
+            raise _unauthenticated("X-Oxcart-User needs a key beside it")
+        if self._is_development and is_local(request):
+            return Caller(role=Role.DEFAULT_USER, user=await self._users.default_user())
+        raise _unauthenticated("send an API key as Authorization: Bearer <key>")
+
+    def _role_of(self, key: str) -> Role:
+        digest = _digest(key)
+        found: Role | None = None
+        for known, role in self._digests:  # all of them, so that time says nothing about which
+            if hmac.compare_digest(known, digest):
+                found = role
+        if found is None:
+            raise _unauthenticated("the API key is wrong")
+        return found
+
+    async def _named_user(self, request: Request) -> User | None:
+        user_id = request.headers.get(USER_HEADER)
+        if user_id is None:
+            return None
+        if not 0 < len(user_id) <= MAX_USER_ID_CHARS or not is_storable(user_id):
+            raise ProblemError(Kind.NO_USER, "X-Oxcart-User is no user id")
+        user = await self._users.get(user_id)
+        if user is None:
+            raise ProblemError(Kind.NO_USER, "X-Oxcart-User names no user who exists")
+        return user
+
+
+def is_local(request: Request) -> bool:
+    """Whether a program on this machine sent the request, not a foreign page or a proxy."""
+    peer = request.client.host if request.client else ""
+    return (
+        _is_loopback(peer)
+        and _is_loopback(_host_name(request))
+        and not any(name in request.headers for name in _FORWARDING)
+        and request.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
+        and request.headers.get("origin") in (None, _own_origin(request))
+    )
+
+
+def _check_keys(settings: Settings) -> None:
+    keys = (*settings.operator_keys, *settings.service_keys)
+    if settings.is_production and not keys:
+        raise ConfigError(
+            "no API key is configured: set OXCART_OPERATOR_KEYS or OXCART_SERVICE_KEYS; "
+            "in production nobody gets in without one"
+        )
+    if settings.is_production and any(len(key) < MIN_PRODUCTION_KEY_CHARS for key in keys):
+        raise ConfigError(
+            "an API key in OXCART_OPERATOR_KEYS or OXCART_SERVICE_KEYS is shorter than "
+            f"{MIN_PRODUCTION_KEY_CHARS} characters; make one with: "
+            "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        )
+    if set(settings.operator_keys) & set(settings.service_keys):
+        raise ConfigError(
+            "a key stands in both OXCART_OPERATOR_KEYS and OXCART_SERVICE_KEYS; give it one role"
+        )
+
+
+def _digest(key: str) -> bytes:
+    # Digests have one length, so comparing them does not tell how long a key is.
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+
+
+def _presented_key(request: Request) -> str | None:
+    """The key that was sent.
+
+    Raises:
+        ProblemError: 401 for a scheme other than Bearer, an empty key, or two different keys.
+    """
+    keys = {value.strip() for value in request.headers.getlist("x-api-key")}
+    for value in request.headers.getlist("authorization"):
+        scheme, _, key = value.partition(" ")
+        if scheme.lower() != "bearer":
+            raise _unauthenticated("only Authorization: Bearer <key> is known")
+        keys.add(key.strip())
+    if not keys:
+        return None
+    if len(keys) > 1 or "" in keys:
+        raise _unauthenticated("send one API key")
+    return keys.pop()
+
+
+def _unauthenticated(detail: str) -> ProblemError:
+    return ProblemError(Kind.UNAUTHENTICATED, detail, www_authenticate='Bearer realm="oxcart"')
+
+
+def _host_name(request: Request) -> str:
+    try:
+        return urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def _own_origin(request: Request) -> str:
+    return f"{request.scope['scheme']}://{request.headers.get('host', '')}"

@@ -1,0 +1,64 @@
+"""What routes ask FastAPI for: the system, and who is calling."""
+
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from oxcart.database.users import User
+from oxcart.http.auth import Authenticator, Caller
+from oxcart.http.health import HealthProbe
+from oxcart.http.jobs import Jobs
+from oxcart.http.problems import Kind, ProblemError
+from oxcart.system import System
+
+
+def _system(request: Request) -> System:
+    return cast(System, request.app.state.system)
+
+
+def _health_probe(request: Request) -> HealthProbe:
+    return cast(HealthProbe, request.app.state.health)
+
+
+def _jobs(request: Request) -> Jobs:
+    return cast("Jobs", request.app.state.jobs)
+
+
+async def authenticate(request: Request) -> Caller:
+    """Find out who is calling, and note it for the log."""
+    authenticator = cast(Authenticator, request.app.state.authenticator)
+    caller = await authenticator.authenticate(request)
+    request.scope["oxcart.caller"] = caller.role.value
+    return caller
+
+
+def user_of(caller: Caller) -> User:
+    """The user that a caller acts for.
+
+    Raises:
+        ProblemError: 401, the caller acts for nobody.
+    """
+    if caller.user is None and caller.has_key:
+        raise ProblemError(Kind.NO_USER, "name the user to act for in the header X-Oxcart-User")
+    if caller.user is None:
+        raise ProblemError(Kind.NO_USER, "the database has no user to act for; fill it first")
+    return caller.user
+
+
+async def _user(caller: Annotated[Caller, Depends(authenticate)]) -> User:
+    return user_of(caller)
+
+
+async def _key_holder(caller: Annotated[Caller, Depends(authenticate)]) -> Caller:
+    if not caller.has_key:
+        detail = "an operator key or a service key is needed"
+        raise ProblemError(Kind.UNAUTHENTICATED, detail, www_authenticate="Bearer")
+    return caller
+
+
+CurrentSystem = Annotated[System, Depends(_system)]
+CurrentHealthProbe = Annotated[HealthProbe, Depends(_health_probe)]
+CurrentJobs = Annotated[Jobs, Depends(_jobs)]
+CurrentCaller = Annotated[Caller, Depends(authenticate)]
+CurrentUser = Annotated[User, Depends(_user)]
+KeyHolder = Annotated[Caller, Depends(_key_holder)]

@@ -1,0 +1,203 @@
+"""The shapes of requests and answers, as the site's front end knows them."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic.alias_generators import to_camel
+
+from oxcart.exports.records import ExportRecord
+
+MAX_NAME_CHARS = 64
+MAX_ID_CHARS = 200
+MAX_TEXT_CHARS = 10_000
+MAX_CURSOR_CHARS = 500
+MAX_FILTERS = 50
+
+ExportStatus = Literal["PENDING", "PROCESSING", "COMPLETED", "FAILED"]
+
+
+class _Request(BaseModel):
+    """What a caller sends: nothing unknown, nothing converted."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        alias_generator=AliasGenerator(validation_alias=to_camel, serialization_alias=to_camel),
+    )
+
+
+class _Answer(BaseModel):
+    """What a caller gets. A member that is optional is left out rather than null."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+
+class ExportRequest(_Request):
+    """What to export."""
+
+    type: Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)]
+    filters: Annotated[dict[str, JsonValue], Field(max_length=MAX_FILTERS)] | None = None
+
+
+class ExportsQuery(BaseModel):
+    """Which of the caller's exports to list."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    status: ExportStatus | None = None
+    cursor: Annotated[str | None, Field(max_length=MAX_CURSOR_CHARS, pattern="^[!-~]+$")] = None
+
+    @field_validator("status", "cursor", mode="before")
+    @classmethod
+    def _empty_is_absent(cls, value: object) -> object:
+        return value if value != "" else None
+
+
+class LinkQuery(BaseModel):
+    """The signature of a download link."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    expires: Annotated[str | None, Field(max_length=MAX_ID_CHARS)] = None
+    signature: Annotated[str | None, Field(max_length=MAX_ID_CHARS)] = None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the request came by a signed link."""
+        return self.expires is not None or self.signature is not None
+
+
+class WebhookEvent(_Request):
+    """A job's end, reported by a worker that cannot write to the database itself."""
+
+    event: Literal["completed", "failed"]
+    job_id: Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARS)]
+    queue: Literal["email", "export"]
+    data: dict[str, JsonValue]
+    result: JsonValue = None
+    error: Annotated[str, Field(max_length=MAX_TEXT_CHARS)] | None = None
+
+
+class CreatedExport(_Answer):
+    """An export that was just asked for."""
+
+    id: str
+    status: str
+    type: str
+    created_at: str
+    job_id: str = Field(default="", description="Absent when the queue was not to be had.")
+
+
+class CreatedExportAnswer(_Answer):
+    """The answer to a new export."""
+
+    success: Literal[True] = True
+    export_job: CreatedExport
+    message: str = Field(default="", description="Said only when the export has to wait.")
+
+
+class ShownExport(_Answer):
+    """An export as its owner sees it."""
+
+    id: str
+    type: str
+    status: str
+    file_url: str | None = Field(description="A signed link that expires; null until COMPLETED.")
+    created_at: str
+    completed_at: str = Field(default="", description="Absent until COMPLETED or FAILED.")
+
+
+class ExportAnswer(_Answer):
+    """One export."""
+
+    success: Literal[True] = True
+    export: ShownExport
+
+
+class ExportsAnswer(_Answer):
+    """A page of exports, newest first."""
+
+    success: Literal[True] = True
+    exports: list[ShownExport]
+    next_cursor: str | None = Field(
+        description="Pass as ?cursor= for the next page; null at the end."
+    )
+
+
+class JobAnswer(_Answer):
+    """A job, secrets hidden. Times are milliseconds since the epoch."""
+
+    id: str
+    state: str
+    type: str = Field(description="The job's name.")
+    created_at: int
+    processed_on: int = 0
+    finished_on: int = 0
+    attempts_made: int
+    failed_reason: str = ""
+    returnvalue: Any = None
+    progress: Any
+    data: Any
+
+
+class Success(_Answer):
+    """The event was taken in."""
+
+    success: Literal[True] = True
+
+
+class CheckAnswer(_Answer):
+    """One check of the health report."""
+
+    status: Literal["healthy", "degraded", "unhealthy"]
+    error: str = ""
+
+
+class ChecksAnswer(_Answer):
+    """The checks of the health report."""
+
+    database: CheckAnswer
+    queues: CheckAnswer
+
+
+class HealthAnswer(_Answer):
+    """The health report."""
+
+    status: Literal["healthy", "degraded", "unhealthy"]
+    timestamp: str
+    checks: ChecksAnswer
+
+
+def created_export(record: ExportRecord, job_id: str | None) -> CreatedExport:
+    """Show an export that was just asked for."""
+    shown = CreatedExport(
+        id=record.id,
+        status=record.status,
+        type=record.type,
+        created_at=iso(record.created_at),
+    )
+    if job_id is not None:
+        shown.job_id = job_id
+    return shown
+
+
+def shown_export(record: ExportRecord, file_url: str | None) -> ShownExport:
+    """Show an export to its owner."""
+    shown = ShownExport(
+        id=record.id,
+        type=record.type,
+        status=record.status,
+        file_url=file_url,
+        created_at=iso(record.created_at),
+    )
+    if record.completed_at is not None:
+        shown.completed_at = iso(record.completed_at)
+    return shown
+
+
+def iso(moment: datetime) -> str:
+    """An instant as JavaScript's ``toISOString`` writes it."""
+    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.removesuffix("+00:00") + "Z"

@@ -1,0 +1,118 @@
+"""Running the application with uvicorn inside a program that has other things to run.
+
+The caller's task group owns the server, and the caller decides about signals: ``serve`` installs no
+handlers. It returns after ``stop`` was set and the requests under way were answered; cancelling it
+does the same, bounded by the same grace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from oxcart.errors import ConfigError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+DEFAULT_GRACE_SECONDS = 10
+_BACKLOG = 2048
+
+
+async def serve(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    *,
+    ready: Callable[[str], None] | None = None,
+    stop: asyncio.Event | None = None,
+    grace_seconds: int = DEFAULT_GRACE_SECONDS,
+) -> None:
+    """Serve an application until told to stop.
+
+    Args:
+        app: the application.
+        host: address or name to listen on.
+        port: port to listen on; 0 takes a free one.
+        ready: called once with the server's URL when connections are accepted.
+        stop: ends the server gracefully when set; without it, cancel the task.
+        grace_seconds: how long requests under way may take to finish.
+
+    Raises:
+        ConfigError: the address cannot be listened on, with the system's reason.
+    """
+    listener = _listen(host, port)
+    server = _Server(_config(app, grace_seconds), ready, _url(listener))
+    with contextlib.closing(listener):
+        async with asyncio.TaskGroup() as tasks:
+            watcher = tasks.create_task(server.exit_when(stop or asyncio.Event()))
+            await server.run_until_stopped(listener)
+            watcher.cancel()
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server without signal handlers that says when it is ready."""
+
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[str], None] | None, url: str
+    ) -> None:
+        super().__init__(config)
+        self._ready = ready
+        self._url = url
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._ready:
+            self._ready(self._url)
+
+    async def exit_when(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self.should_exit = True
+
+    async def run_until_stopped(self, listener: socket.socket) -> None:
+        try:
+            await self.serve([listener])
+        except asyncio.CancelledError:
+            if self.started:
+                await self.shutdown([listener])
+            raise
+
+
+def _config(app: ASGIApp, grace_seconds: int) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",  # the system is opened and closed by the caller
+        log_config=None,
+        log_level="warning",  # the caller says when it serves; of uvicorn only trouble is news
+        access_log=False,  # the edge writes one line a request, without queries
+        server_header=False,
+        proxy_headers=False,  # the peer's address decides who is local: never a header's word
+        timeout_graceful_shutdown=grace_seconds,
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}; "
+            "set OXCART_API_HOST and OXCART_API_PORT to an address that is free"
+        ) from error
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,118 @@
+"""Commands that come to an end: their output and their exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.integration.cli.programs import environment, run
+
+from oxcart import __version__
+
+
+def test_version_is_shown(tmp_path: Path) -> None:
+    done = run("version", env=environment(tmp_path))
+
+    assert (0, __version__) == (done.returncode, done.stdout.strip())
+
+
+def test_wrong_settings_are_all_named_and_nothing_starts(tmp_path: Path) -> None:
+    env = environment(tmp_path, SMTP_PORT="many", OXCART_GRACE_SECONDS="0")
+
+    done = run("worker", env=env)
+
+    assert 3 == done.returncode
+    assert "SMTP_PORT" in done.stderr
+    assert "OXCART_GRACE_SECONDS" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_worker_in_production_without_smtp_refuses_and_names_the_variable(
+    tmp_path: Path, valkey_url: str, prefix: str
+) -> None:
+    env = environment(
+        tmp_path,
+        OXCART_ENV="production",
+        REDIS_URL=valkey_url,
+        OXCART_PREFIX=prefix,
+        OXCART_SIGNING_SECRET="x" * 32,
+    )
+
+    done = run("worker", env=env)
+
+    assert 3 == done.returncode
+    assert "SMTP_HOST" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_api_in_production_without_keys_refuses_and_names_the_variables(
+    tmp_path: Path, valkey_url: str, prefix: str
+) -> None:
+    env = environment(
+        tmp_path,
+        OXCART_ENV="production",
+        REDIS_URL=valkey_url,
+        OXCART_PREFIX=prefix,
+        OXCART_SIGNING_SECRET="x" * 32,
+    )
+
+    done = run("api", "--port", "0", env=env)
+
+    assert 3 == done.returncode
+    assert "OXCART_OPERATOR_KEYS" in done.stderr
+
+
+def test_dev_refuses_to_run_in_production(tmp_path: Path) -> None:
+    done = run("dev", env=environment(tmp_path, OXCART_ENV="production"))
+
+    assert 3 == done.returncode
+    assert "OXCART_ENV" in done.stderr
+
+
+def test_status_shows_the_queues_and_exits_0_when_all_is_healthy(
+    tmp_path: Path, valkey_url: str, prefix: str
+) -> None:
+    env = environment(tmp_path, REDIS_URL=valkey_url, OXCART_PREFIX=prefix)
+
+    table = run("status", env=env)
+    report = json.loads(run("status", "-o", "json", env=env).stdout)
+
+    assert 0 == table.returncode
+    assert {"email", "export", "overall"} <= set(table.stdout.split())
+    assert "healthy" == report["overallStatus"]
+    assert ["email", "export"] == [queue["name"] for queue in report["queues"]]
+
+
+def test_status_exits_1_and_says_unhealthy_without_redis(tmp_path: Path) -> None:
+    env = environment(tmp_path, REDIS_URL="redis://127.0.0.1:1/0")
+
+    done = run("status", "-o", "json", env=env)
+
+    assert 1 == done.returncode
+    assert "unhealthy" == json.loads(done.stdout)["overallStatus"]
+
+
+def test_queue_that_has_no_jobs_is_refused_by_name(
+    tmp_path: Path, valkey_url: str, prefix: str
+) -> None:
+    env = environment(tmp_path, REDIS_URL=valkey_url, OXCART_PREFIX=prefix)
+
+    done = run("worker", "-q", "emial:2", env=env)
+
+    assert 3 == done.returncode
+    assert "emial" in done.stderr
+    assert "email, export" in done.stderr
+
+
+def test_concurrency_that_is_no_number_is_wrong_usage(tmp_path: Path) -> None:
+    done = run("worker", "-q", "email:lots", env=environment(tmp_path))
+
+    assert 2 == done.returncode
+
+
+def test_application_that_is_not_there_is_named(tmp_path: Path, valkey_url: str) -> None:
+    done = run("worker", "no_such_module:app", env=environment(tmp_path, REDIS_URL=valkey_url))
+
+    assert 3 == done.returncode
+    assert "no_such_module" in done.stderr

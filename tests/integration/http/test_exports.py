@@ -1,0 +1,249 @@
+"""Exports by HTTP, on the real system: asked for, followed, downloaded."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from datetime import UTC, datetime, timedelta
+
+import httpx2
+import pytest
+from tests.integration.http.running import (
+    ADA,
+    BOB,
+    OPERATOR,
+    STAFF,
+    acting_for,
+    connected,
+    until_finished,
+    working,
+)
+
+from oxcart.database.tables import export_job
+from oxcart.database.types import ExportStatus
+from oxcart.http.problems import MEDIA_TYPE
+from oxcart.system import System
+
+
+async def ask(client: httpx2.AsyncClient, type_: str = "USER_DATA") -> str:
+    response = await client.post("/api/exports", json={"type": type_})
+    assert response.status_code == 200, response.text
+    export_id: str = response.json()["exportJob"]["id"]
+    return export_id
+
+
+async def finish(system: System, client: httpx2.AsyncClient) -> tuple[str, str]:
+    """Have an export made; return its id and its link."""
+    export_id = await ask(client)
+    async with working(system):
+        await until_finished(client, export_id)
+    url: str = (await client.get(f"/api/exports/{export_id}")).json()["export"]["fileUrl"]
+    return export_id, url
+
+
+async def test_new_export_is_queued_under_its_own_id(
+    system: System, ada: httpx2.AsyncClient
+) -> None:
+    response = await ada.post("/api/exports", json={"type": "USER_DATA"})
+
+    export = response.json()["exportJob"]
+    assert export["jobId"] == export["id"]
+    assert export["status"] == "PENDING"
+    assert datetime.fromisoformat(export["createdAt"]).tzinfo is not None
+    job = await system.app.queue("export").get_job(export["id"])
+    assert job is not None
+    assert job.name == "USER_DATA"
+
+
+async def test_export_can_be_followed_to_its_file(system: System, ada: httpx2.AsyncClient) -> None:
+    export_id = await ask(ada)
+
+    async with working(system):
+        job = await until_finished(ada, export_id)
+
+    assert job["state"] == "completed"
+    assert job["progress"]["percent"] == 100
+    assert job["data"]["userId"] == ADA
+    assert job["finishedOn"] >= job["processedOn"] >= job["createdAt"]
+    (listed,) = (await ada.get("/api/exports?status=COMPLETED")).json()["exports"]
+    assert listed["id"] == export_id
+    assert listed["completedAt"]
+
+
+async def test_signed_link_needs_no_key(system: System, ada: httpx2.AsyncClient) -> None:
+    _, url = await finish(system, ada)
+
+    async with connected(system) as anyone:
+        response = await anyone.get(url)
+
+    assert response.status_code == 200
+    assert int(response.headers["content-length"]) == len(response.content)
+    assert response.headers["content-type"] == "application/zip"
+    assert response.headers["content-disposition"].startswith('attachment; filename="user-data-')
+    assert response.headers["cache-control"] == "private, no-store"
+    digest = hashlib.sha256(response.content).hexdigest()
+    assert response.headers["etag"] == f'"{digest}"'
+    with zipfile.ZipFile(io.BytesIO(response.content)) as file:
+        assert file.testzip() is None
+
+
+async def test_owner_needs_no_link_and_others_need_one(
+    system: System, ada: httpx2.AsyncClient
+) -> None:
+    export_id, _ = await finish(system, ada)
+    path = f"/api/exports/{export_id}/file"
+
+    async with connected(system, acting_for(BOB)) as bob, connected(system) as anyone:
+        assert (await ada.get(path)).status_code == 200
+        assert (await bob.get(path)).status_code == 404
+        assert (await anyone.get(path)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        (("signature=", "signature=0"), 403),
+        (("expires=", "expires=9"), 403),
+        (("signature=", "other="), 400),
+        (("/file?", "x/file?"), 403),
+    ],
+)
+async def test_link_that_was_changed_is_refused(
+    system: System, ada: httpx2.AsyncClient, change: tuple[str, str], status: int
+) -> None:
+    _, url = await finish(system, ada)
+
+    async with connected(system) as anyone:
+        response = await anyone.get(url.replace(*change))
+
+    assert response.status_code == status
+    assert response.headers["content-type"] == MEDIA_TYPE
+
+
+async def test_parts_of_a_file_can_be_asked_for(system: System, ada: httpx2.AsyncClient) -> None:
+    _, url = await finish(system, ada)
+    whole = (await ada.get(url)).content
+
+    part = await ada.get(url, headers={"range": "bytes=2-5"})
+    beyond = await ada.get(url, headers={"range": f"bytes={len(whole)}-"})
+    head = await ada.head(url)
+
+    assert part.status_code == 206
+    assert part.content == whole[2:6]
+    assert part.headers["content-range"] == f"bytes 2-5/{len(whole)}"
+    assert beyond.status_code == 416
+    assert beyond.json()["type"] == "/docs#range"
+    assert beyond.headers["content-range"] == f"bytes */{len(whole)}"
+    assert head.status_code == 200
+    assert head.headers["content-length"] == str(len(whole))
+    assert head.content == b""
+
+
+async def test_file_that_is_known_is_not_sent_again(
+    system: System, ada: httpx2.AsyncClient
+) -> None:
+    _, url = await finish(system, ada)
+    etag = (await ada.get(url)).headers["etag"]
+
+    response = await ada.get(url, headers={"if-none-match": f'"other", W/{etag}'})
+
+    assert response.status_code == 304
+    assert response.content == b""
+
+
+async def test_file_that_was_removed_is_a_404(system: System, ada: httpx2.AsyncClient) -> None:
+    export_id, url = await finish(system, ada)
+    folder = system.settings.data_dir / "exports"
+    for file in folder.glob(f"{export_id}*"):
+        file.unlink()
+
+    assert (await ada.get(url)).status_code == 404
+
+
+async def test_file_of_a_pending_export_is_not_ready(ada: httpx2.AsyncClient) -> None:
+    export_id = await ask(ada)
+
+    response = await ada.get(f"/api/exports/{export_id}/file")
+
+    assert response.status_code == 409
+    assert "PENDING" in response.json()["error"]
+    assert "retry-after" in response.headers
+
+
+async def test_members_are_for_staff(system: System, ada: httpx2.AsyncClient) -> None:
+    async with connected(system, acting_for(STAFF)) as staff:
+        assert (await ada.post("/api/exports", json={"type": "MEMBERS"})).status_code == 403
+        assert (await staff.post("/api/exports", json={"type": "MEMBERS"})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"type": "PASSWORDS"}, "USER_DATA"),
+        ({"type": "WIKI_PAGES", "filters": {"password": "x"}}, "password"),
+        ({"type": "WIKI_PAGES", "filters": {"published": {"$ne": 1}}}, "published"),
+        ({"type": "WIKI_PAGES", "filters": {"published": "' OR 1=1 --"}}, "published"),
+    ],
+)
+async def test_refusal_names_what_is_wrong(
+    ada: httpx2.AsyncClient, body: dict[str, object], named: str
+) -> None:
+    response = await ada.post("/api/exports", json=body)
+
+    assert response.status_code == 400
+    assert named in response.json()["error"]
+
+
+async def test_list_goes_on_beyond_fifty_and_shows_only_ones_own(
+    system: System, ada: httpx2.AsyncClient
+) -> None:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    rows = [
+        {
+            "id": f"c{number:024d}",
+            "userId": BOB if number % 10 == 0 else ADA,
+            "type": "ANALYTICS",
+            "status": ExportStatus.FAILED,
+            "createdAt": start + timedelta(minutes=number),
+        }
+        for number in range(130)
+    ]
+    async with system.database.write() as connection:
+        await connection.execute(export_job.insert(), rows)
+
+    seen: list[str] = []
+    cursor = ""
+    while cursor is not None:
+        page = (await ada.get("/api/exports", params={"cursor": cursor})).json()
+        assert len(page["exports"]) <= 50
+        seen += [export["id"] for export in page["exports"]]
+        cursor = page["nextCursor"]
+
+    newest_first = [row["id"] for row in reversed(rows) if row["userId"] == ADA]
+    assert seen == newest_first
+
+
+@pytest.mark.parametrize("cursor", ["x", "AAAA", "!!!!", "LTk5OTk5OTk5OTk5OTk5OTkuYQ", "MS4A"])
+async def test_made_up_cursor_is_refused_or_harmless(ada: httpx2.AsyncClient, cursor: str) -> None:
+    response = await ada.get("/api/exports", params={"cursor": cursor})
+
+    assert response.status_code in (200, 400)
+
+
+async def test_export_is_shown_to_its_owner_and_to_operators(
+    system: System, ada: httpx2.AsyncClient, operator: httpx2.AsyncClient
+) -> None:
+    path = f"/api/exports/{await ask(ada)}"
+
+    async with connected(system, acting_for(BOB)) as bob:
+        assert (await ada.get(path)).status_code == 200
+        assert (await operator.get(path)).status_code == 200
+        assert (await bob.get(path)).status_code == 404
+
+
+async def test_operator_may_act_for_a_user(system: System) -> None:
+    async with connected(system, OPERATOR | {"x-oxcart-user": ADA}) as operator:
+        await ask(operator)
+
+        assert len((await operator.get("/api/exports")).json()["exports"]) == 1

@@ -1,0 +1,179 @@
+"""Who may call which route: every route with every kind of caller."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from tests.unit.http.conftest import LOOPBACK, REMOTE, Connect
+from tests.unit.http.fakes import (
+    ADA,
+    BOB,
+    OPERATOR_KEY,
+    SERVICE_KEY,
+    FakeSystem,
+    FakeUsers,
+    make_api,
+    make_job,
+    make_settings,
+)
+
+CALLERS: dict[str, dict[str, str]] = {
+    "nobody": {},
+    "wrong key": {"x-api-key": "wrong-key-0123456789"},
+    "operator": {"x-api-key": OPERATOR_KEY},
+    "operator for Ada": {"x-api-key": OPERATOR_KEY, "x-oxcart-user": ADA.id},
+    "service": {"x-api-key": SERVICE_KEY},
+    "service for Ada": {"x-api-key": SERVICE_KEY, "x-oxcart-user": ADA.id},
+    "service for Bob": {"x-api-key": SERVICE_KEY, "x-oxcart-user": BOB.id},
+    "service for nobody": {"x-api-key": SERVICE_KEY, "x-oxcart-user": "nobody"},
+}
+EVENT = {"event": "completed", "jobId": "export-ada", "queue": "export", "data": {}}
+
+ROUTES: dict[str, tuple[str, str, Any]] = {
+    "create": ("POST", "/api/exports", {"type": "USER_DATA"}),
+    "list": ("GET", "/api/exports", None),
+    "get": ("GET", "/api/exports/export-ada", None),
+    "file": ("GET", "/api/exports/export-ada/file", None),
+    "link": ("GET", "/api/exports/export-ada/file?expires=1&signature=x", None),
+    "export's status": ("GET", "/api/queues/status/export-ada", None),
+    "e-mail's status": ("GET", "/api/queues/status/7", None),
+    "webhook": ("POST", "/api/queues/webhook", EVENT),
+    "health": ("GET", "/api/health", None),
+    "docs": ("GET", "/docs", None),
+    "openapi": ("GET", "/openapi.json", None),
+}
+
+OPEN = {"health": 200, "docs": 200, "openapi": 200, "link": 403}
+REFUSED = dict.fromkeys(ROUTES, 401) | OPEN
+# The fake exports refuse every link and every file with 403: being asked is what counts.
+ALLOWED = dict.fromkeys(ROUTES, 200) | {"file": 403, "link": 403}
+EXPECTED: dict[str, dict[str, int]] = {
+    "nobody": REFUSED,
+    "wrong key": REFUSED,
+    "service for nobody": REFUSED,
+    "operator": ALLOWED | {"create": 401, "list": 401, "file": 401},
+    "operator for Ada": ALLOWED,
+    "service": REFUSED | {"webhook": 200},
+    "service for Ada": ALLOWED | {"e-mail's status": 404},
+    "service for Bob": ALLOWED | {"get": 404, "export's status": 404, "e-mail's status": 404},
+}
+
+
+@pytest.fixture
+def system() -> FakeSystem:
+    system = FakeSystem()
+    system.app.put(make_job())
+    system.app.put(make_job(id="7", queue="email", name="welcome", data={"userId": ADA.id}))
+    return system
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("caller", CALLERS)
+async def test_caller_gets_what_the_matrix_says(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, caller: str, route: str
+) -> None:
+    async def healthy(app: object) -> Any:
+        return HEALTHY
+
+    monkeypatch.setattr("oxcart.http.health.get_all_queue_status", healthy)
+    method, path, body = ROUTES[route]
+
+    response = await connect(CALLERS[caller]).request(method, path, json=body)
+
+    assert EXPECTED[caller][route] == response.status_code, response.text
+    if response.status_code == 401:
+        assert "error" in response.json()
+
+
+class _Healthy:
+    redis_connected = True
+    queues = ()
+
+
+HEALTHY = _Healthy()
+
+
+def test_matrix_names_every_route_of_the_application() -> None:
+    """A new route must say here who may call it."""
+    document = make_api(FakeSystem()).openapi()
+    known = {
+        (method, path.partition("?")[0].replace("export-ada", "{exportId}"))
+        for method, path, _ in ROUTES.values()
+    }
+    known = {
+        (method, "/api/queues/status/{jobId}" if "/status/" in path else path)
+        for method, path in known
+    }
+
+    routes = {
+        (method.upper(), path) for path, methods in document["paths"].items() for method in methods
+    }
+
+    assert routes <= known
+
+
+@pytest.mark.parametrize(
+    ("peer", "status"), [(LOOPBACK, 200), (REMOTE, 401)], ids=["loopback", "elsewhere"]
+)
+async def test_development_acts_for_the_default_user_on_loopback_only(
+    connect: Connect, system: FakeSystem, peer: tuple[str, int], status: int
+) -> None:
+    system.settings = make_settings(env="development")
+
+    response = await connect(peer=peer).get("/api/exports")
+
+    assert status == response.status_code
+
+
+async def test_default_user_is_no_operator_and_holds_no_key(
+    connect: Connect, system: FakeSystem
+) -> None:
+    system.settings = make_settings(env="development")
+    client = connect(peer=LOOPBACK)
+
+    assert (await client.post("/api/queues/webhook", json=EVENT)).status_code == 401
+    assert (await client.get("/api/queues/status/7")).status_code == 404
+    assert (await client.get("/api/queues/status/export-ada")).status_code == 200
+
+
+async def test_development_without_any_user_says_what_is_missing(
+    connect: Connect, system: FakeSystem
+) -> None:
+    system.settings = make_settings(env="development")
+    system.users = FakeUsers(known=())
+
+    response = await connect(peer=LOOPBACK).get("/api/exports")
+
+    assert response.status_code == 401
+    assert "the database has no user" in response.json()["error"]
+
+
+async def test_page_of_another_site_cannot_use_the_default_user(
+    connect: Connect, system: FakeSystem
+) -> None:
+    system.settings = make_settings(env="development")
+    client = connect({"origin": "https://evil.example"}, peer=LOOPBACK)
+
+    response = await client.post("/api/exports", json={"type": "USER_DATA"})
+
+    assert response.status_code == 401
+    assert system.exports.requested == []
+
+
+async def test_key_is_asked_for_before_the_body_is_read(connect: Connect) -> None:
+    """A caller without a key must not be able to make the server parse."""
+    headers = {"content-type": "application/json"}
+    response = await connect().post("/api/exports", content=b"not JSON", headers=headers)
+
+    assert response.status_code == 401
+
+
+async def test_someone_elses_job_looks_like_no_job(connect: Connect) -> None:
+    client = connect(CALLERS["service for Bob"])
+
+    theirs = (await client.get("/api/queues/status/export-ada")).json()
+    none = (await client.get("/api/queues/status/nothing")).json()
+
+    assert json.dumps(theirs | {"requestId": ""}) == json.dumps(none | {"requestId": ""})
