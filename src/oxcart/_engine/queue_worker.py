@@ -132,6 +132,8 @@ class QueueWorker:
             self._options.name,
             self._options.concurrency,
         )
+        # Before the first take, so that the check sees none of our own jobs.
+        await self._sweeper.check()
         async with asyncio.TaskGroup() as group:
             fetching = group.create_task(self.fetcher.run())
             roles = [

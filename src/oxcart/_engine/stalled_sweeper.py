@@ -15,7 +15,7 @@ log = logging.getLogger("oxcart.stalled")
 
 
 class StalledSweeper:
-    """Runs the stalled check at the start and once an interval (wire format, section 7.11).
+    """Runs the stalled check once an interval (wire format, section 7.11).
 
     Every worker runs one; a guard in Redis lets one of them through an interval.
 
@@ -39,8 +39,8 @@ class StalledSweeper:
     async def run(self) -> None:
         """Check until cancelled. A check that fails is left to the next one."""
         while True:
-            await self.check()
             await asyncio.sleep(self._interval_ms / 1_000)
+            await self.check()
 
     async def check(self) -> list[str]:
         """Run one check; gives the ids that went back to wait."""

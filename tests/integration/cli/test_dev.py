@@ -19,7 +19,7 @@ def _is_healthy(port: int) -> bool:
         answer = httpx2.get(f"http://127.0.0.1:{port}/api/health", trust_env=False, timeout=3)
     except httpx2.TransportError:
         return False
-    return answer.json()["status"] == "healthy"
+    return bool(answer.json()["status"] == "healthy")
 
 
 def test_ctrl_c_stops_the_whole_process_tree(tmp_path: Path) -> None:
