@@ -1,0 +1,293 @@
+"""The embedded server as its users see it."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import time
+import weakref
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oxcart._model.duration import Duration, to_seconds
+from oxcart.embedded._find import FoundServer, find_server
+from oxcart.embedded._folder import ServerFolder
+from oxcart.embedded._keeper import Keeper
+from oxcart.embedded._launch import Launcher
+from oxcart.embedded._locks import FileLock
+from oxcart.embedded._process import ServerProcess
+from oxcart.embedded._watcher import Watcher
+from oxcart.errors import ConfigError, StoreError, StoreUnavailable
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+log = logging.getLogger("oxcart.embedded")
+
+_POLL_S = 0.02
+_STOP_S = 10.0
+_LOADING_S = 600.0
+"""Longest wait for a server that says that it is loading: a big file takes its time."""
+
+
+class EmbeddedValkey:
+    """A private Valkey in a data folder, durable, shared by all processes that name the folder.
+
+    The server ends with its owner; if it dies, its owner starts it again within a second. If the
+    owner is killed, the server stays for the next start to take over, and ends by itself after a
+    few seconds if nobody does and nobody has joined it. A forked child of the owner uses the
+    server and does not own it.
+
+    Args:
+        data_dir: the application's data folder; the server lives in its subfolder ``valkey``.
+        start_timeout: longest wait for a server that does not answer. One that answers that it
+            is still loading its data is waited for longer.
+    """
+
+    def __init__(self, data_dir: Path | str, *, start_timeout: Duration = "10s") -> None:
+        self._folder = ServerFolder(Path(data_dir))
+        self._limit_s = to_seconds(start_timeout, what="start_timeout")
+        self._owner_lock = FileLock(self._folder.owner_lock)
+        self._users_lock = FileLock(self._folder.users_lock)
+        self._server_lock = FileLock(self._folder.server_lock)
+        self._watcher = Watcher(self._folder)
+        self._keeper = Keeper(self._look_after)
+        self._mutex = threading.Lock()
+        self._found: FoundServer | None = None
+        self._process: ServerProcess | None = None
+        _instances.add(self)
+
+    def start(self) -> None:
+        """Have a server: start one, take over one whose owner was killed, or join another's.
+
+        Blocks until the server takes commands. Does nothing if it was called before.
+
+        Raises:
+            ConfigError: the wheel is missing, or the folder cannot be used.
+            StoreUnavailable: the server did not start, or did not answer in time.
+        """
+        with self._mutex:
+            if self._found is None:
+                self._reach()
+
+    def ensure(self) -> None:
+        """Have a server again, after the connection was lost.
+
+        A server that died is started again; if its owner ended, this process becomes the owner.
+        Returns at once if all is well.
+        The address stays the same as long as the port is free, but read ``url`` again.
+
+        Raises:
+            ConfigError: as ``start``.
+            StoreUnavailable: as ``start``.
+        """
+        with self._mutex:
+            found = find_server(self._folder)
+            if found is None or found.is_loading or not self._has_role:
+                self._reach()
+            else:
+                self._found = found
+
+    def stop(self) -> None:
+        """End the server if this process owns it, else only leave it; safe to call twice.
+
+        The server writes its file to the end first; after 10 s it is killed.
+        """
+        with self._mutex:
+            self._leave(_STOP_S)
+
+    @property
+    def url(self) -> str:
+        """The server's address for redis-py, with the password: the unix socket if there is one."""
+        return self._started().record.url
+
+    @property
+    def port_url(self) -> str:
+        """The server's address on 127.0.0.1, with the password: for Node, redis-cli, Bull Board."""
+        return self._started().record.port_url
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        return self._started().pid
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether the server ends with this process."""
+        return self._owner_lock.is_held
+
+    @property
+    def directory(self) -> Path:
+        """The server's folder: its data, log and configuration."""
+        return self._folder.path
+
+    def __enter__(self) -> EmbeddedValkey:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        """Show the folder and the role; never the password."""
+        role = "stopped" if self._found is None else "owner" if self.is_owner else "joined"
+        return f"EmbeddedValkey({str(self._folder.path)!r}, {role})"
+
+    @property
+    def _has_role(self) -> bool:
+        return self.is_owner or self._users_lock.is_held
+
+    def _started(self) -> FoundServer:
+        if self._found is None:
+            raise ConfigError("the embedded Valkey is not running; call start() first")
+        return self._found
+
+    def _reach(self) -> None:
+        self._folder.prepare()
+        was_owner = self.is_owner
+        launcher = Launcher(self._folder, self._server_lock)
+        try:
+            self._settle(self._await_server(launcher), launcher)
+        except BaseException:
+            if launcher.child is not None:
+                # A server that never got ready has acknowledged nothing and need not end gently.
+                self._process = ServerProcess(self._server_lock, child=launcher.child)
+                self._leave(0)
+            elif not was_owner:
+                self._leave(0)
+            raise
+
+    def _await_server(self, launcher: Launcher) -> FoundServer:
+        """Look until a server answers, starting one whenever this process may and none lives."""
+        begun = time.monotonic()
+        deadline = begun + self._limit_s
+        while True:
+            if not self._owner_lock.try_acquire():
+                # Before looking, so that the watcher cannot end what is about to be used.
+                self._users_lock.try_acquire(shared=True)
+            elif self._server_lock.try_acquire():
+                if self._process is not None:
+                    self._process.reap()
+                launcher.launch()
+                self._watcher.start()
+            found = find_server(self._folder)
+            now = time.monotonic()
+            if found is not None and self._has_role:
+                if not found.is_loading:
+                    return found
+                deadline = min(now + self._limit_s, begun + _LOADING_S)
+            if now > deadline:
+                raise StoreUnavailable(self._explain_silence(launcher))
+            time.sleep(_POLL_S)
+
+    def _settle(self, found: FoundServer, launcher: Launcher) -> None:
+        """Take the role that the locks gave."""
+        if not self.is_owner:
+            event = "embedded.joined"
+        elif launcher.child is not None:
+            event = "embedded.started"
+            self._process = ServerProcess(self._server_lock, child=launcher.child)
+        elif self._process is None or self._process.pid != found.pid:
+            event = "embedded.adopted"
+            self._process = ServerProcess(self._server_lock, pid=found.pid)
+        else:
+            event = "embedded.answers_again"
+        self._found = found
+        if self.is_owner:
+            self._users_lock.release()
+            self._watcher.start()
+            self._keeper.start()
+            _owners.add(self)
+        log.info(event, extra={"pid": found.pid, "directory": str(self._folder.path)})
+
+    def _look_after(self) -> None:
+        """Start the owner's server or watcher again if it died.
+
+        If that fails, the next who needs the server is told why.
+        """
+        with self._mutex:
+            if self._process is None:
+                return
+            try:
+                if self._process.has_ended():
+                    log.warning("embedded.died", extra={"pid": self._process.pid})
+                    self._reach()
+                self._watcher.start()
+            except (ConfigError, StoreError) as error:
+                log.error("embedded.lost", extra={"error": str(error)})  # noqa: TRY400  # expected
+                self._keeper.end()
+
+    def _leave(self, limit_s: float) -> None:
+        """Give up the role, and with the owner's role the server."""
+        try:
+            if self.is_owner and self._process is not None:
+                self._process.stop(limit_s=limit_s)
+                self._record_end()
+                log.info("embedded.stopped", extra={"pid": self._process.pid})
+        finally:
+            self._keeper.end()
+            self._watcher.end()
+            self._process = self._found = None
+            self._users_lock.release()
+            self._owner_lock.release()
+            _owners.discard(self)
+
+    def _record_end(self) -> None:
+        """Keep the address for the next server; that this one ended is for readers only."""
+        record = self._folder.read_record()
+        if record is not None:
+            with suppress(OSError):
+                self._folder.write_record(replace(record, pid=None, started_at=None))
+
+    def _explain_silence(self, launcher: Launcher) -> str:
+        waited = f"within {self._limit_s:g} s"
+        if launcher.child is not None:
+            return (
+                f"valkey-server did not get ready in {self._folder.path} {waited}. "
+                f"Its last words:\n{launcher.last_lines()}"
+            )
+        record = self._folder.read_record()
+        process = f"process {record.pid}" if record and record.pid else "another process"
+        return (
+            f"the valkey-server of {self._folder.path} ({process}) did not answer {waited}; "
+            f"see {self._folder.log}, and if it hangs, end that process and start again"
+        )
+
+    def _forget_in_child(self) -> None:
+        """Be a mere user in a forked child; the locks' own hook has released them there."""
+        self._mutex = threading.Lock()
+        self._keeper.end()
+        self._watcher.forget()
+        if self._process is not None:
+            self._process.forget()
+            self._process = None
+
+
+_instances: weakref.WeakSet[EmbeddedValkey] = weakref.WeakSet()
+_owners: set[EmbeddedValkey] = set()
+"""Owners are kept until they stop, even if nobody else refers to them."""
+
+
+def _stop_owners() -> None:
+    """The safety net for owners that were not stopped."""
+    for owner in list(_owners):
+        owner.stop()
+
+
+def _forget_in_child() -> None:
+    _owners.clear()
+    for instance in list(_instances):
+        instance._forget_in_child()  # noqa: SLF001  # this module's own class
+
+
+atexit.register(_stop_owners)
+os.register_at_fork(after_in_child=_forget_in_child)

@@ -1,0 +1,135 @@
+"""The four e-mail jobs of the queue ``email``, as BullMQ's programs know them."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Self
+
+from oxcart import App, Fail, JobDefinition, Retention, current_job, exponential
+from oxcart.errors import ConfigError
+from oxcart.mail.errors import SmtpRefused, SmtpTemporary
+from oxcart.mail.letterhead import Letterhead
+from oxcart.mail.messages import build_message
+from oxcart.mail.payloads import (
+    SECRET_KEYS,
+    EmailPayload,
+    NotificationPayload,
+    PasswordResetPayload,
+    VerificationPayload,
+    WelcomePayload,
+)
+
+if TYPE_CHECKING:
+    from oxcart.mail.transport import Transport
+    from oxcart.settings import Settings
+
+log = logging.getLogger("oxcart.mail")
+
+QUEUE = "email"
+_FIRST, _USUAL = 1, 2
+"""Priorities: somebody is waiting for a password reset."""
+
+
+class EmailJobs:
+    """Declares the four e-mail jobs on an app.
+
+    The worker's lifespan sets ``transport`` to an open one; programs that only queue mails need
+    none.
+
+    Args:
+        app: where the jobs are declared.
+        app_name: the application's name in mails.
+        app_url: where links in mails lead.
+        sender: the From line.
+
+    Attributes:
+        letterhead: the last three, checked.
+        transport: what sends the mails of the jobs that run in this process.
+    """
+
+    def __init__(self, app: App, *, app_name: str, app_url: str, sender: str) -> None:
+        self.letterhead = Letterhead(app_name=app_name, app_url=app_url, sender=sender)
+        self.transport: Transport | None = None
+        self._definitions = self._declare(app)
+
+    @classmethod
+    def from_settings(cls, app: App, settings: Settings) -> Self:
+        """Declare the jobs with the settings' letterhead."""
+        return cls(
+            app,
+            app_name=settings.app_name,
+            app_url=settings.app_url,
+            sender=settings.smtp_from,
+        )
+
+    def _declare(self, app: App) -> dict[type[EmailPayload], JobDefinition[..., str]]:
+        @app.job("welcome", **_options(_USUAL))
+        async def welcome(payload: WelcomePayload, /) -> str:
+            return await self._deliver(payload)
+
+        @app.job("verification", **_options(_USUAL))
+        async def verification(payload: VerificationPayload, /) -> str:
+            return await self._deliver(payload)
+
+        @app.job("password_reset", **_options(_FIRST))
+        async def password_reset(payload: PasswordResetPayload, /) -> str:
+            return await self._deliver(payload)
+
+        @app.job("notification", **_options(_USUAL))
+        async def notification(payload: NotificationPayload, /) -> str:
+            return await self._deliver(payload)
+
+        return {
+            WelcomePayload: welcome,
+            VerificationPayload: verification,
+            PasswordResetPayload: password_reset,
+            NotificationPayload: notification,
+        }
+
+    async def enqueue(self, payload: EmailPayload, *, job_id: str) -> None:
+        """Queue a mail.
+
+        Args:
+            payload: one of the four.
+            job_id: its id; queueing the same id again changes nothing.
+
+        Raises:
+            StoreError: it could not be queued, or nobody knows whether it was.
+        """
+        await self._definitions[type(payload)].options(job_id=job_id).enqueue(payload)
+
+    def enqueue_sync(self, payload: EmailPayload, *, job_id: str) -> None:
+        """Queue a mail from blocking code; see ``enqueue``."""
+        self._definitions[type(payload)].options(job_id=job_id).enqueue_sync(payload)
+
+    async def _deliver(self, payload: EmailPayload) -> str:
+        """Send a job's mail and give its ``Message-ID``, the job's result."""
+        if self.transport is None:
+            raise ConfigError("this worker has no SMTP transport: set EmailJobs.transport first")
+        job = current_job()
+        message = build_message(payload, self.letterhead, job_id=job.job_id)
+        facts = {"job_id": job.job_id, "email_type": payload.type, "attempt": job.attempt}
+        job.ensure_lock()
+        try:
+            await self.transport.send(message)
+        except SmtpRefused as error:
+            log.warning("email.refused", extra=facts | {"reason": error.reason})
+            raise Fail(error.reason) from error
+        except SmtpTemporary as error:
+            log.warning("email.put_off", extra=facts | {"reason": error.reason})
+            raise
+        log.info("email.sent", extra=facts)
+        return str(message["Message-ID"])
+
+
+def _options(priority: int) -> dict[str, Any]:
+    """Give the options of ``App.job`` that the contract with the Node site sets."""
+    return {
+        "queue": QUEUE,
+        "attempts": 3,
+        "backoff": exponential("1s"),
+        "priority": priority,
+        "keep_completed": Retention(count=100, age="24h"),
+        "keep_failed": Retention(count=50, age="7d"),
+        "secrets": SECRET_KEYS,
+    }

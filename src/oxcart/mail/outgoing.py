@@ -1,0 +1,80 @@
+"""Opens the way out for mail that the settings ask for.
+
+With ``SMTP_HOST`` that is the server. Without it, mail goes to the development mailbox, over SMTP
+as well; production has no such way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from oxcart.errors import ConfigError
+from oxcart.mail.smtp_settings import SmtpSettings, TlsMode
+from oxcart.mail.transport import SmtpTransport
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from oxcart.mail.mailbox import DevelopmentMailbox
+    from oxcart.mail.transport import Transport
+    from oxcart.settings import Settings
+
+TransportFactory = Callable[[], AbstractAsyncContextManager["Transport"]]
+"""Opens a transport for as long as ``async with`` lasts."""
+
+
+def mailbox_folder(settings: Settings) -> Path:
+    """Give the folder in which development keeps its mails."""
+    return settings.data_dir / "mailbox"
+
+
+def require_smtp(settings: Settings) -> None:
+    """Refuse settings with which no mail could be sent in production.
+
+    In development a missing ``SMTP_HOST`` is fine, half a log-in is not.
+
+    Raises:
+        ConfigError: naming every variable that is missing.
+    """
+    missing = []
+    if settings.is_production and settings.smtp_host is None:
+        missing.append("SMTP_HOST")
+    if settings.smtp_user is not None and settings.smtp_password is None:
+        missing.append("SMTP_PASS")
+    if settings.smtp_password is not None and settings.smtp_user is None:
+        missing.append("SMTP_USER")
+    if missing:
+        raise ConfigError(f"e-mail cannot be sent: {' and '.join(missing)} must be set")
+
+
+@asynccontextmanager
+async def open_transport(settings: Settings) -> AsyncIterator[Transport]:
+    """Open the transport that the settings ask for, until the end of ``async with``.
+
+    Raises:
+        ConfigError: see ``require_smtp``.
+    """
+    require_smtp(settings)
+    if settings.smtp_host is not None:
+        async with SmtpTransport(SmtpSettings.from_settings(settings)) as transport:
+            yield transport
+        return
+    async with _development_mailbox(mailbox_folder(settings)) as mailbox:
+        inward = SmtpSettings(host=mailbox.host, port=mailbox.port, tls=TlsMode.NONE)
+        async with SmtpTransport(inward) as transport:
+            yield transport
+
+
+def _development_mailbox(folder: Path) -> DevelopmentMailbox:
+    # Imported here: programs with an SMTP server need not have aiosmtpd installed.
+    try:
+        from oxcart.mail.mailbox import DevelopmentMailbox
+    except ImportError as error:
+        raise ConfigError(
+            "SMTP_HOST is not set, and the development mailbox is not installed: "
+            "set SMTP_HOST, or pip install 'oxcart[mailbox]'"
+        ) from error
+    return DevelopmentMailbox(folder)

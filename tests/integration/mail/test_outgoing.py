@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from tests.integration.mail.faulty_server import FaultyServer
+from tests.integration.mail.test_transport import make_message
+
+from oxcart.errors import ConfigError
+from oxcart.mail.kept_mail import list_messages
+from oxcart.mail.outgoing import mailbox_folder, open_transport
+from oxcart.settings import Settings
+
+
+async def test_mail_goes_to_the_server_that_is_set(server: FaultyServer, tmp_path: Path) -> None:
+    settings = Settings(smtp_host=server.host, smtp_port=server.port, data_dir=tmp_path)
+
+    async with open_transport(settings) as transport:
+        await transport.send(make_message())
+
+    assert len(server.messages) == 1
+    assert not mailbox_folder(settings).exists()
+
+
+async def test_mail_of_development_goes_to_the_mailbox(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+
+    async with open_transport(settings) as transport:
+        await transport.send(make_message())
+
+    assert [m.recipient for m in list_messages(mailbox_folder(settings))] == ["ada@example.com"]
+
+
+async def test_missing_mailbox_is_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiosmtpd is an extra of its own: a program with an SMTP server does without."""
+    monkeypatch.delitem(sys.modules, "oxcart.mail.mailbox", raising=False)
+    monkeypatch.setitem(sys.modules, "aiosmtpd.smtp", None)
+
+    with pytest.raises(ConfigError, match=r"oxcart\[mailbox\]"):
+        async with open_transport(Settings(data_dir=tmp_path)):
+            pass
+
+
+async def test_production_does_not_start_without_a_server(tmp_path: Path) -> None:
+    settings = Settings(env="production", data_dir=tmp_path)
+
+    with pytest.raises(ConfigError, match="SMTP_HOST must be set"):
+        async with open_transport(settings):
+            pass
+
+    assert not mailbox_folder(settings).exists()

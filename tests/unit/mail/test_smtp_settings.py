@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import pytest
+
+from oxcart.errors import ConfigError
+from oxcart.mail.outgoing import require_smtp
+from oxcart.mail.smtp_settings import SmtpSettings, TlsMode, is_loopback
+from oxcart.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("environ", "tls"),
+    [
+        ({"SMTP_HOST": "smtp.example.com"}, TlsMode.STARTTLS),
+        ({"SMTP_HOST": "smtp.example.com", "SMTP_PORT": "25"}, TlsMode.STARTTLS),
+        ({"SMTP_HOST": "smtp.example.com", "SMTP_PORT": "465"}, TlsMode.IMPLICIT),
+        ({"SMTP_HOST": "localhost", "SMTP_PORT": "465"}, TlsMode.IMPLICIT),
+        ({"SMTP_HOST": "localhost", "SMTP_PORT": "1025"}, TlsMode.NONE),
+        ({"SMTP_HOST": "localhost", "OXCART_SMTP_TLS": "starttls"}, TlsMode.STARTTLS),
+        ({"SMTP_HOST": "smtp.example.com", "OXCART_SMTP_TLS": "none"}, TlsMode.NONE),
+    ],
+)
+def test_encryption_follows_from_the_environment(environ: dict[str, str], tls: TlsMode) -> None:
+    assert SmtpSettings.from_settings(Settings.from_env(environ)).tls is tls
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("localhost", True),
+        ("LOCALHOST.", True),
+        ("mail.localhost", True),
+        ("127.0.0.1", True),
+        ("127.8.8.8", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("localhost.example.com", False),
+        ("10.0.0.1", False),
+        ("smtp.example.com", False),
+        ("", False),
+    ],
+)
+def test_loopback_is_told_by_the_name(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected
+
+
+def test_password_in_clear_is_refused_but_on_loopback() -> None:
+    login = {"SMTP_USER": "u", "SMTP_PASS": "p", "OXCART_SMTP_TLS": "none"}
+
+    with pytest.raises(ConfigError, match="OXCART_SMTP_TLS"):
+        SmtpSettings.from_settings(Settings.from_env({"SMTP_HOST": "smtp.example.com"} | login))
+    SmtpSettings.from_settings(Settings.from_env({"SMTP_HOST": "localhost"} | login))
+
+
+@pytest.mark.parametrize(("given", "missing"), [("USER", "PASS"), ("PASS", "USER")])
+def test_half_a_login_is_refused_by_name(given: str, missing: str) -> None:
+    settings = Settings.from_env({"SMTP_HOST": "smtp.example.com", f"SMTP_{given}": "x"})
+
+    with pytest.raises(ConfigError, match=f"SMTP_{given} is set but SMTP_{missing} is not"):
+        SmtpSettings.from_settings(settings)
+
+
+def test_password_is_not_shown() -> None:
+    environ = {"SMTP_HOST": "smtp.example.com", "SMTP_USER": "u", "SMTP_PASS": "hunter2"}
+
+    assert "hunter2" not in repr(SmtpSettings.from_settings(Settings.from_env(environ)))
+
+
+@pytest.mark.parametrize(
+    ("environ", "missing"),
+    [
+        ({"OXCART_ENV": "production"}, ["SMTP_HOST"]),
+        ({"OXCART_ENV": "production", "SMTP_USER": "u"}, ["SMTP_HOST", "SMTP_PASS"]),
+        ({"OXCART_ENV": "production", "SMTP_PASS": "p"}, ["SMTP_HOST", "SMTP_USER"]),
+        ({"SMTP_HOST": "h", "SMTP_USER": "u"}, ["SMTP_PASS"]),
+        ({"SMTP_HOST": "h", "SMTP_PASS": "p"}, ["SMTP_USER"]),
+    ],
+)
+def test_missing_variables_are_named(environ: dict[str, str], missing: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        require_smtp(Settings.from_env(environ))
+
+    named = [name for name in ("SMTP_HOST", "SMTP_USER", "SMTP_PASS") if name in str(caught.value)]
+    assert sorted(named) == sorted(missing)
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"OXCART_ENV": "test"},
+        {"OXCART_ENV": "production", "SMTP_HOST": "h"},
+        {"OXCART_ENV": "production", "SMTP_HOST": "h", "SMTP_USER": "u", "SMTP_PASS": "p"},
+    ],
+)
+def test_settings_that_can_send_are_taken(environ: dict[str, str]) -> None:
+    require_smtp(Settings.from_env(environ))
