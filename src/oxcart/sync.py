@@ -71,7 +71,8 @@ class Queue:
             batch = encoded[start : start + BATCH]
             nonce = uuid.uuid4().hex
             call = adding.add_jobs(self._keys, batch, clock=self._clock, nonce=nonce)
-            added += self._store.run(call)
+            results: list[adding.Added] = self._store.run(call)
+            added += results
         return [record_of(spec, result) for spec, result in zip(specs, added, strict=True)]
 
     def get_job(self, job_id: str) -> JobRecord | None:

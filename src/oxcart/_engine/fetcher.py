@@ -197,7 +197,7 @@ class Fetcher:
         expires_at = self._keeper.expiry_from(started_at)
         hold = Hold(self._keys.queue, taken.job_id, taken.token, expires_at, lambda _: None)
         job = RunningJob(taken, hold)
-        hold.on_lost = lambda _: self._loop.call_soon_threadsafe(job.cancel, CancelReason.LOST)
+        hold.on_lost = lambda _: _cancel_soon(self._loop, job)
         self._keeper.keep(self._keys, hold)
         self._running.add(job)
         # Not in a TaskGroup: a handler that ignores its cancellation must not keep the worker from
@@ -284,6 +284,11 @@ class Fetcher:
     def _describe(self, job: RunningJob) -> str:
         name = job.record.name if job.record else "?"
         return f"queue={self._keys.queue} job_id={job.taken.job_id} name={name}"
+
+
+def _cancel_soon(loop: asyncio.AbstractEventLoop, job: RunningJob) -> None:
+    """Cancel a job whose lock is gone, from the lock keeper's thread."""
+    loop.call_soon_threadsafe(job.cancel, CancelReason.LOST)
 
 
 def _log_outcome(subject: str, outcome: Outcome) -> None:

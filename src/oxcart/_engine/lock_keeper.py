@@ -100,7 +100,7 @@ class LockKeeper:
         pairs = [(hold.job_id, hold.token) for hold in held.holds]
         try:
             call = holding.extend_locks(held.keys, pairs, lock_ms=self._lock_ms)
-            lost = set(self._store.run(call))
+            lost: list[str] = self._store.run(call)
         except StoreError as error:
             log.warning(
                 "locks.not_renewed queue=%s jobs=%d: %s", held.keys.queue, len(pairs), error

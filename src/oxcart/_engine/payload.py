@@ -75,7 +75,7 @@ class NamedParameters:
         except TypeError as error:
             raise PayloadError(f"job {self.name!r}: {error}") from error
         bound.apply_defaults()
-        data = _plain(bound.arguments, self.name)
+        data: JsonValue = _plain(bound.arguments, self.name)
         self.unpack(data)
         return data
 
@@ -98,8 +98,9 @@ class WholePayload:
             raise PayloadError(f"job {self.name!r} takes its whole payload as one positional value")
         value = args[0]
         if hasattr(value, "model_dump"):  # pydantic's models, without importing pydantic
-            return value.model_dump(mode="json", by_alias=True)  # type: ignore[no-any-return]
-        data = _plain(value, self.name)
+            dumped: JsonValue = value.model_dump(mode="json", by_alias=True)
+            return dumped
+        data: JsonValue = _plain(value, self.name)
         self.unpack(data)
         return data
 

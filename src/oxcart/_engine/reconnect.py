@@ -26,7 +26,7 @@ class Reconnect:
 
     def next_s(self) -> float:
         """The next wait, in seconds: between half and the whole of the doubling step."""
-        step = min(LONGEST_S, FIRST_S * 2 ** min(self._tries, 10))
+        step: float = min(LONGEST_S, FIRST_S * 2 ** min(self._tries, 10))
         self._tries += 1
         return step * (0.5 + self._random() / 2)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -123,11 +123,16 @@ class GroupCommit(Generic[T, R]):
     def _hand_over(self) -> None:
         """Choose the next leader among those who still wait, or leave the place empty."""
         unsettled = self._unsettled.entries if self._unsettled else []
-        heirs = [entry for entry in unsettled if not entry.settled.done()]
-        if not heirs:
+        heir = _first_alive(unsettled)
+        if heir is None:
             self._unsettled = None  # nobody waits for that batch any more
-            heirs = [entry for entry in self._waiting if not entry.settled.done()]
-        if heirs:
-            heirs[0].settled.set_result(None)
-        else:
+            heir = _first_alive(self._waiting)
+        if heir is None:
             self._has_leader = False
+        else:
+            heir.settled.set_result(None)
+
+
+def _first_alive(entries: Iterable[_Entry[T, R]]) -> _Entry[T, R] | None:
+    """The first caller that was neither cancelled nor chosen to lead."""
+    return next((entry for entry in entries if not entry.settled.done()), None)

@@ -39,9 +39,9 @@ class Location:
             OxcartError: what ``find`` raised.
         """
         with self._finding:
-            if self.known is None:
-                self.known = self._find()
-            return self.known
+            url = self.known or self._find()
+            self.known = url
+            return url
 
     async def aurl(self) -> str:
         """The URL, found in a thread if it is not known yet."""

@@ -1,0 +1,83 @@
+"""Settings: read from the environment, all problems named at once, secrets never shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from oxcart.errors import ConfigError
+from oxcart.settings import ENVIRONMENT, SECRET_FIELDS, Settings
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
+
+
+def test_empty_environment_gives_the_defaults() -> None:
+    assert Settings() == Settings.from_env({})
+
+
+def test_every_field_has_a_variable() -> None:
+    assert set(Settings.__struct_fields__) == set(ENVIRONMENT)
+
+
+def test_every_variable_is_documented() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+
+    names = [name for names in ENVIRONMENT.values() for name in names]
+    assert [name for name in names if f"`{name}`" not in page] == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "field", "value"),
+    [
+        ("OXCART_ENV", "production", "env", "production"),
+        ("OXCART_DATA_DIR", "/var/lib/oxcart", "data_dir", Path("/var/lib/oxcart")),
+        ("REDIS_URL", "redis://example", "redis_url", "redis://example"),
+        ("SMTP_PORT", " 25 ", "smtp_port", 25),
+        ("OXCART_STORAGE_DIR", "/exports", "storage_dir", Path("/exports")),
+        ("OXCART_OPERATOR_KEYS", "one, two,,", "operator_keys", ("one", "two")),
+        ("APP_URL", "https://club.example", "app_url", "https://club.example"),
+        ("OXCART_SMTP_TLS", "implicit", "smtp_tls", "implicit"),
+    ],
+)
+def test_variable_sets_its_field(variable: str, text: str, field: str, value: object) -> None:
+    assert value == getattr(Settings.from_env({variable: text}), field)
+
+
+def test_empty_variable_counts_as_not_set() -> None:
+    assert Settings().smtp_port == Settings.from_env({"SMTP_PORT": "  "}).smtp_port
+
+
+def test_nextauth_url_wins_over_app_url() -> None:
+    both = {"APP_URL": "https://second.example", "NEXTAUTH_URL": "https://first.example"}
+
+    assert "https://first.example" == Settings.from_env(both).app_url
+
+
+def test_all_problems_are_named_at_once() -> None:
+    wrong = {"SMTP_PORT": "many", "OXCART_ENV": "prod", "OXCART_LINK_SECONDS": "0"}
+
+    with pytest.raises(ConfigError) as caught:
+        Settings.from_env(wrong)
+
+    message = str(caught.value)
+    assert [name for name in wrong if name not in message] == []
+    assert "'many'" in message
+
+
+def test_secrets_are_not_shown() -> None:
+    secret = "s3cret-value"
+    values = {
+        name: secret
+        for field, names in ENVIRONMENT.items()
+        for name in names
+        if field in SECRET_FIELDS
+    }
+
+    assert secret not in repr(Settings.from_env(values))
+    assert secret not in str(Settings.from_env(values))
+
+
+def test_base_url_is_made_of_host_and_port_unless_it_is_given() -> None:
+    assert "http://0.0.0.0:80" == Settings(api_host="0.0.0.0", api_port=80).base_url  # noqa: S104
+    assert "https://api.example" == Settings(api_url="https://api.example/").base_url
