@@ -15,9 +15,12 @@ from oxcart._store.store import Store
 from oxcart._wire.codec import encode_json
 from oxcart._wire.codes import error_of
 from oxcart._wire.keys import QueueKeys
-from oxcart.errors import ConfigError
+from oxcart.errors import ConfigError, StoreTimeout
 
 T = TypeVar("T")
+
+WAIT_S = 30
+"""How long a handler's thread waits for the event loop."""
 
 _current: ContextVar[JobContext] = ContextVar("oxcart_job")
 
@@ -108,7 +111,13 @@ class SyncJobContext:
         self._wait(self._context.log(row))
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        waiting = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return waiting.result(WAIT_S)
+        except TimeoutError as error:
+            waiting.cancel()
+            # The worker's loop is blocked, or has ended and left this thread behind.
+            raise StoreTimeout(f"the worker's event loop did not answer in {WAIT_S} s") from error
 
 
 def current_job() -> JobContext:

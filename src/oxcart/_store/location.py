@@ -45,7 +45,9 @@ class Location:
 
     async def aurl(self) -> str:
         """The URL, found in a thread if it is not known yet."""
-        return self.known or await asyncio.to_thread(self.url)
+        if self.known is None:
+            return await asyncio.to_thread(self.url)
+        return self.known
 
     def restore(self) -> None:
         """Have a server that has gone started again, where that is in our hands. Blocks."""

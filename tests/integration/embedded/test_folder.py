@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -180,12 +181,19 @@ def test_path_too_long_for_a_socket_leaves_the_port(
             assert second.pid == embedded.pid
 
 
+@pytest.fixture
+def short_dir() -> Iterator[Path]:
+    """A folder whose path leaves room for a socket's: pytest's own may be too long already."""
+    with tempfile.TemporaryDirectory(prefix="ox") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize(("mode", "is_used"), [(0o700, True), (0o755, False)])
 def test_path_too_long_for_a_socket_uses_a_private_runtime_folder(
-    data_dir: Path, monkeypatch: pytest.MonkeyPatch, mode: int, is_used: bool
+    data_dir: Path, short_dir: Path, monkeypatch: pytest.MonkeyPatch, mode: int, is_used: bool
 ) -> None:
-    runtime = data_dir / "run"
-    runtime.mkdir(parents=True)
+    runtime = short_dir / "run"
+    runtime.mkdir()
     runtime.chmod(mode)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
 

@@ -1,0 +1,19 @@
+"""The application's database: tables as Prisma made them, connections, users, sample data."""
+
+from oxcart.database.engine import Database
+from oxcart.database.errors import DatabaseError, DatabaseNotEmpty, DatabaseUnavailable
+from oxcart.database.types import ExportStatus, ExportType, RevisionStatus, Role
+from oxcart.database.users import User, Users
+
+__all__ = [
+    "Database",
+    "DatabaseError",
+    "DatabaseNotEmpty",
+    "DatabaseUnavailable",
+    "ExportStatus",
+    "ExportType",
+    "RevisionStatus",
+    "Role",
+    "User",
+    "Users",
+]

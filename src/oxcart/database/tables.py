@@ -1,0 +1,229 @@
+"""The application's tables, named as Prisma named them (case-sensitive, so quoted).
+
+Only columns that oxcart uses are here; the application's own tables may hold more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+
+from oxcart.database.types import (
+    ExportStatus,
+    ExportType,
+    JsonDocument,
+    RevisionStatus,
+    Role,
+    SearchVector,
+    TextList,
+    UtcTimestamp,
+    enum_type,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "uq": "%(table_name)s_%(column_0_name)s_key",
+        "ix": "%(table_name)s_%(column_0_name)s_idx",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+
+def _id() -> Column[str]:
+    return Column("id", Text, primary_key=True)
+
+
+def _reference(
+    name: str, target: str, *, is_nullable: bool = False, on_delete: str = "CASCADE"
+) -> Column[str]:
+    # Prisma's own default for a relation is ON UPDATE CASCADE.
+    key = ForeignKey(f"{target}.id", ondelete=on_delete, onupdate="CASCADE")
+    return Column(name, Text, key, nullable=is_nullable)
+
+
+def _created_at() -> Column[datetime]:
+    return Column(
+        "createdAt", UtcTimestamp, nullable=False, server_default=func.current_timestamp()
+    )
+
+
+def _updated_at() -> Column[datetime]:
+    return Column("updatedAt", UtcTimestamp, nullable=False)
+
+
+university = Table(
+    "University",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False),
+    Column("domains", TextList),
+    Column("logo", Text),
+    Column("approved", Boolean, nullable=False, server_default=text("false")),
+    _created_at(),
+    _updated_at(),
+    UniqueConstraint("name"),
+)
+
+institute = Table(
+    "Institute",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False),
+    Column("slug", Text, nullable=False),
+    Column("approved", Boolean, nullable=False, server_default=text("false")),
+    _reference("universityId", "University"),
+    Index(None, "universityId"),
+)
+
+user = Table(
+    "User",
+    metadata,
+    _id(),
+    Column("email", Text, nullable=False),
+    Column("name", Text),
+    Column("bio", Text),
+    Column("password", Text),
+    Column("role", enum_type(Role, "Role"), nullable=False, server_default=Role.STUDENT.value),
+    Column("referralCode", Text, nullable=False),
+    Column("socialStats", JsonDocument),
+    Column("powerScore", Integer, nullable=False, server_default="0"),
+    Column("emailVerified", UtcTimestamp),
+    Column("verificationToken", Text),
+    Column("verificationExpires", UtcTimestamp),
+    Column("failedLoginAttempts", Integer, nullable=False, server_default="0"),
+    Column("lockedUntil", UtcTimestamp),
+    Column("isPublicProfile", Boolean, nullable=False, server_default=text("false")),
+    Column("publicPersonId", Text),
+    _reference("universityId", "University", is_nullable=True, on_delete="SET NULL"),
+    _reference("secondaryUniversityId", "University", is_nullable=True, on_delete="SET NULL"),
+    _created_at(),
+    _updated_at(),
+    UniqueConstraint("email"),
+    UniqueConstraint("referralCode"),
+    Index(None, "universityId"),
+)
+
+uni_page = Table(
+    "UniPage",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False),
+    Column("slug", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("published", Boolean, nullable=False, server_default=text("false")),
+    Column("searchVector", SearchVector),
+    Column("keywords", TextList),
+    _reference("universityId", "University", is_nullable=True, on_delete="SET NULL"),
+    _reference("instituteId", "Institute", is_nullable=True, on_delete="SET NULL"),
+    Column("labId", Text),
+    _created_at(),
+    _updated_at(),
+    UniqueConstraint("slug"),
+    Index(None, "universityId"),
+    Index(None, "instituteId"),
+)
+
+wiki_revision = Table(
+    "WikiRevision",
+    metadata,
+    _id(),
+    _reference("uniPageId", "UniPage"),
+    _reference("authorId", "User"),
+    Column("content", Text, nullable=False),
+    Column(
+        "status",
+        enum_type(RevisionStatus, "RevisionStatus"),
+        nullable=False,
+        server_default=RevisionStatus.PENDING.value,
+    ),
+    Column("spamScore", Float),
+    _created_at(),
+    _updated_at(),
+    Index(None, "authorId"),
+    Index(None, "uniPageId"),
+)
+
+referral = Table(
+    "Referral",
+    metadata,
+    _id(),
+    _reference("referrerId", "User"),
+    _reference("refereeId", "User"),
+    _created_at(),
+    Index(None, "referrerId"),
+)
+
+notification = Table(
+    "Notification",
+    metadata,
+    _id(),
+    _reference("userId", "User"),
+    Column("type", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("link", Text),
+    Column("read", Boolean, nullable=False, server_default=text("false")),
+    _created_at(),
+    Index(None, "userId"),
+)
+
+bookmark = Table(
+    "Bookmark",
+    metadata,
+    _id(),
+    _reference("userId", "User"),
+    _reference("pageId", "UniPage"),
+    Column("note", Text),
+    _created_at(),
+    Index(None, "userId"),
+)
+
+export_job = Table(
+    "ExportJob",
+    metadata,
+    _id(),
+    _reference("userId", "User"),
+    Column("type", enum_type(ExportType, "ExportType"), nullable=False),
+    Column(
+        "status",
+        enum_type(ExportStatus, "JobStatus"),
+        nullable=False,
+        server_default=ExportStatus.PENDING.value,
+    ),
+    Column("fileUrl", Text),
+    _created_at(),
+    Column("completedAt", UtcTimestamp),
+    # From here on oxcart's own columns: all nullable, so that Prisma's inserts go on working.
+    Column("filters", JsonDocument),
+    Column("startedAt", UtcTimestamp),
+    Column("attempts", Integer),
+    Column("rows", BigInteger),
+    Column("bytes", BigInteger),
+    Column("sha256", Text),
+    Column("error", Text),
+    Index(None, "userId"),
+    Index(None, "status"),
+)
+
+EXPORT_JOB_ADDITIONS = ("filters", "startedAt", "attempts", "rows", "bytes", "sha256", "error")
+"""The columns of ``ExportJob`` that oxcart adds to the table that Prisma made."""

@@ -1,0 +1,91 @@
+"""The application's users, as far as oxcart needs them: who asks, and what they may."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Text, case, cast, select
+
+from oxcart.database.tables import user as table
+from oxcart.database.texts import is_storable
+from oxcart.database.types import Role
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Row, Select
+
+    from oxcart.database.engine import Database
+
+DEFAULT_USER_ID = "user_admin"
+"""Whom development acts for when nobody is named; the sample data has this user."""
+
+STAFF_ROLES = frozenset({Role.ADMIN.value, Role.STAFF.value})
+"""The roles that may see other people's data."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A user of the application."""
+
+    id: str
+    email: str
+    name: str | None
+    role: str
+    """One of ``Role``, as text: a role that oxcart does not know has no rights."""
+
+    @property
+    def is_staff(self) -> bool:
+        """Whether the user may see other people's data."""
+        return self.role in STAFF_ROLES
+
+
+class Users:
+    """Finds users.
+
+    Args:
+        database: where they are.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, user_id: str) -> User | None:
+        """Return the user of that id, or None."""
+        if not is_storable(user_id):
+            return None
+        return await self._first(_users().where(table.c.id == user_id))
+
+    async def default_user(self) -> User | None:
+        """Return whom development acts for: the sample data's administrator, else any other.
+
+        Returns:
+            None when there is no user at all.
+        """
+        order = (
+            case(
+                (table.c.id == DEFAULT_USER_ID, 0),
+                (cast(table.c.role, Text) == Role.ADMIN.value, 1),
+                else_=2,
+            ),
+            table.c.id,
+        )
+        return await self._first(_users().order_by(*order).limit(1))
+
+    async def _first(self, query: Select[str, str, str | None, str]) -> User | None:
+        async with self._database.read() as connection:
+            return _as_user((await connection.execute(query)).first())
+
+
+def find_user(connection: Connection, user_id: str) -> User | None:
+    """Return the user of that id as a blocking connection sees it, or None."""
+    return _as_user(connection.execute(_users().where(table.c.id == user_id)).first())
+
+
+def _users() -> Select[str, str, str | None, str]:
+    # As text: an application may have roles that are not in our enum.
+    role = cast(table.c.role, Text).label("role")
+    return select(table.c.id, table.c.email, table.c.name, role)
+
+
+def _as_user(row: Row[str, str, str | None, str] | None) -> User | None:
+    return None if row is None else User(id=row.id, email=row.email, name=row.name, role=row.role)

@@ -1,0 +1,157 @@
+"""Signed links: whoever has one may download that export's file until it expires."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+from oxcart.database.texts import is_storable
+from oxcart.errors import ConfigError
+from oxcart.exports.errors import LinkExpired, LinkInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+    from oxcart import JsonValue
+    from oxcart.settings import Settings
+
+SECRET_FILE = "signing-secret"  # noqa: S105  # the file's name
+MIN_SECRET_LENGTH = 16
+_PURPOSE = b"oxcart export link 1"
+# No sign, no blanks, no other alphabet's digits: one spelling of a time has one signature.
+_EXPIRES = re.compile(r"[0-9]{1,12}")
+
+
+class LinkSigner:
+    """Signs and checks links.
+
+    Args:
+        secret: the same in every process that makes or checks links.
+        base_url: the API as clients reach it, without a trailing slash.
+        lifetime: how long a link is good for.
+        now: the time in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        secret: bytes,
+        *,
+        base_url: str,
+        lifetime: timedelta,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        # A key of its own: a signature made for another purpose is worth nothing here.
+        self._key = hmac.digest(secret, _PURPOSE, hashlib.sha256)
+        self._base_url = base_url
+        self._lifetime_seconds = int(lifetime.total_seconds())
+        self._now = now
+
+    def file_url(self, export_id: str) -> str:
+        """Return the stable, unsigned URL of an export's file."""
+        return self._base_url + _path_of(export_id)
+
+    def is_ours(self, url: str, export_id: str) -> bool:
+        """Whether a URL is of an export's file here, if perhaps under an earlier address."""
+        return url.endswith(_path_of(export_id))
+
+    def signed_url(self, export_id: str) -> str:
+        """Return a link to the file that needs no login until it expires."""
+        expires = str(int(self._now()) + self._lifetime_seconds)
+        query = urlencode({"expires": expires, "signature": self._signature(export_id, expires)})
+        return f"{self.file_url(export_id)}?{query}"
+
+    def check(self, export_id: str, *, expires: str | None, signature: str | None) -> None:
+        """Accept a link's two parameters, or raise.
+
+        Raises:
+            LinkInvalid: they were not made for this export and each other.
+            LinkExpired: they were, but the time is over.
+        """
+        if expires is None or signature is None or not _EXPIRES.fullmatch(expires):
+            raise LinkInvalid
+        expected = self._signature(export_id, expires).encode()
+        if not hmac.compare_digest(expected, signature.encode("utf-8", "replace")):
+            raise LinkInvalid
+        if self._now() >= int(expires):
+            raise LinkExpired
+
+    def _signature(self, export_id: str, expires: str) -> str:
+        message = f"{export_id}\n{expires}".encode("utf-8", "replace")
+        return hmac.new(self._key, message, hashlib.sha256).hexdigest()
+
+
+def _path_of(export_id: str) -> str:
+    return f"/api/exports/{quote(export_id, safe='')}/file"
+
+
+def web_url(value: JsonValue) -> str | None:
+    """Return a value that a worker gave as a file's URL if it is one that browsers may be sent to.
+
+    ``javascript:`` and the like are not.
+    """
+    if not isinstance(value, str) or not is_storable(value):
+        return None
+    return value if value.startswith(("https://", "http://")) else None
+
+
+def signing_secret(settings: Settings) -> bytes:
+    """Return the secret that links are signed with.
+
+    Without a setting one is made and kept in the data folder, readable by its owner alone.
+
+    Raises:
+        ConfigError: the setting is too short to be a secret, or missing in production, where
+            several machines would each make their own.
+    """
+    given = settings.signing_secret
+    if given is not None:
+        if len(given) < MIN_SECRET_LENGTH:
+            raise ConfigError(
+                f"OXCART_SIGNING_SECRET has {len(given)} characters; "
+                f"it needs at least {MIN_SECRET_LENGTH} that nobody can guess"
+            )
+        return given.encode()
+    if settings.is_production:
+        raise ConfigError(
+            "OXCART_SIGNING_SECRET is not set; in production it must be, "
+            "and the same for the API and every worker"
+        )
+    return _kept_secret(settings.data_dir)
+
+
+def _kept_secret(folder: Path) -> bytes:
+    path = folder / SECRET_FILE
+    try:
+        return _checked(path)
+    except FileNotFoundError:
+        folder.mkdir(parents=True, exist_ok=True)
+    # Written aside and linked into place: of processes that start together one makes the secret,
+    # and none can read half of it.
+    beside = folder / f".{SECRET_FILE}.{secrets.token_hex(8)}"
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_hex(32).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        path.hardlink_to(beside)
+    except FileExistsError:
+        pass
+    finally:
+        beside.unlink(missing_ok=True)
+    return _checked(path)
+
+
+def _checked(path: Path) -> bytes:
+    secret = path.read_bytes()
+    if len(secret) < MIN_SECRET_LENGTH:
+        raise ConfigError(f"{path} holds no secret; delete it and a new one will be made")
+    return secret

@@ -1,0 +1,1 @@
+"""How an export becomes a file: one module a format."""
