@@ -2,4 +2,10 @@
 
 from __future__ import annotations
 
-JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
+else:
+    # msgspec cannot follow a type that refers to itself; handlers annotated with it must work.
+    JsonValue = Any
