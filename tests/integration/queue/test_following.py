@@ -1,0 +1,150 @@
+"""Events, results, and the twin for blocking code."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+from tests.integration.queue.hand import Hand
+from tests.support import ValkeyServer
+
+from oxcart import EventName, JobState, Queue, QueueEvent, QueueEvents, sync
+from oxcart.errors import JobFailed, JobNotFound, ResultTimeout
+
+
+async def _first(events: QueueEvents, count: int) -> list[QueueEvent]:
+    found: list[QueueEvent] = []
+    async with asyncio.timeout(20), aclosing(aiter(events)) as stream:  # type: ignore[type-var]
+        async for event in stream:
+            found.append(event)
+            if len(found) == count:
+                break
+    return found
+
+
+async def test_events_tell_a_jobs_life_with_decoded_values(
+    queue: Queue, hand: Hand, valkey_url: str, prefix: str
+) -> None:
+    job = await queue.add("n")
+    await hand.take()
+    await queue.update_progress(job.id, {"rows": 3})
+    await hand.complete(job.id, b'{"url":"/x"}')
+
+    events = await _first(QueueEvents("q", after="0", redis_url=valkey_url, prefix=prefix), 6)
+
+    names = [event.name for event in events]
+    assert ["added", "waiting", "active", "progress", "completed", "drained"] == names
+    assert {job.id, None} == {event.job_id for event in events}
+    assert {"rows": 3} == events[3].data["data"]
+    assert {"url": "/x"} == events[4].data["returnvalue"]
+
+
+async def test_events_can_be_resumed_after_any_of_them(
+    queue: Queue, valkey_url: str, prefix: str
+) -> None:
+    await queue.add("a")
+    await queue.add("b")
+    seen = await _first(QueueEvents("q", after="0", redis_url=valkey_url, prefix=prefix), 2)
+
+    rest = await _first(QueueEvents("q", after=seen[-1].id, redis_url=valkey_url, prefix=prefix), 2)
+
+    assert ["1", "2"] == [seen[0].job_id, rest[0].job_id]
+
+
+async def test_without_a_start_only_new_events_are_given(
+    queue: Queue, valkey_url: str, prefix: str
+) -> None:
+    await queue.add("old")
+    events = QueueEvents("q", redis_url=valkey_url, prefix=prefix)
+    await events.open()
+    new = await queue.add("new")
+
+    first = (await _first(events, 1))[0]
+
+    assert (EventName.ADDED, new.id) == (first.name, first.job_id)
+
+
+async def test_events_go_on_after_the_server_was_restarted(
+    own_valkey: ValkeyServer, prefix: str
+) -> None:
+    events = QueueEvents("q", after="0", redis_url=own_valkey.url, prefix=prefix)
+    async with Queue("q", redis_url=own_valkey.url, prefix=prefix) as queue:
+        await queue.add("before")
+        async with asyncio.TaskGroup() as group:
+            reading = group.create_task(_first(events, 4))
+            await asyncio.to_thread(own_valkey.kill)
+            await asyncio.to_thread(own_valkey.start)
+            await queue.add("after")
+
+    jobs = [event.job_id for event in reading.result() if event.name == EventName.ADDED]
+    assert ["1", "2"] == jobs
+
+
+async def test_result_is_waited_for(queue: Queue, hand: Hand) -> None:
+    job = await queue.add("n")
+
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(job.result("20s"))
+        await hand.take()
+        await hand.complete(job.id, b"[1,2]")
+
+    assert [1, 2] == waiting.result()
+    assert [1, 2] == await job.result("1s")
+
+
+async def test_failure_is_told_to_whoever_waits(queue: Queue, hand: Hand) -> None:
+    job = await queue.add("n")
+    await hand.take()
+    await hand.fail(job.id, "no paper")
+
+    with pytest.raises(JobFailed, match="no paper") as caught:
+        await job.result("5s")
+
+    assert (job.id, "q", "no paper") == (
+        caught.value.job_id,
+        caught.value.queue,
+        caught.value.reason,
+    )
+
+
+async def test_result_that_does_not_come_in_time_is_told(queue: Queue) -> None:
+    job = await queue.add("n")
+
+    with pytest.raises(ResultTimeout, match="it goes on"):
+        await job.result("50ms")
+
+    assert JobState.WAITING == await job.state()
+
+
+async def test_job_that_is_removed_while_its_result_is_waited_for_is_told(queue: Queue) -> None:
+    job = await queue.add("n")
+
+    with pytest.raises(ExceptionGroup) as caught:  # noqa: PT012  # the group raises at its end
+        async with asyncio.TaskGroup() as group:
+            group.create_task(job.result("20s"))
+            await asyncio.sleep(0)
+            await queue.remove(job.id)
+
+    assert caught.group_contains(JobNotFound)
+
+
+async def test_blocking_twin_shares_the_queue(
+    queue: Queue, hand: Hand, valkey_url: str, prefix: str
+) -> None:
+    def use() -> tuple[Any, ...]:
+        twin = sync.Queue("q", redis_url=valkey_url, prefix=prefix)
+        job = twin.add("n", {"by": "thread"}, priority=2)
+        same = twin.add("n", {"by": "thread"}, job_id="one")
+        state = twin.get_state(job.id)
+        read = twin.get_job(job.id)
+        missing = twin.get_job("meta")
+        twin.close()
+        return job.id, same.id, state, read, missing
+
+    job_id, same_id, state, read, missing = await asyncio.to_thread(use)
+
+    assert (JobState.PRIORITIZED, "one", None) == (state, same_id, missing)
+    assert {"by": "thread"} == read.data
+    assert ["one", job_id] == await hand.take(2)
