@@ -88,6 +88,9 @@ class App:
     def job(self, name: Callable[P, Awaitable[R]], /) -> JobDefinition[P, R]: ...
 
     @overload
+    def job(self, name: Callable[P, R], /) -> JobDefinition[P, R]: ...
+
+    @overload
     def job(
         self,
         name: str | None = None,

@@ -177,7 +177,10 @@ class Fetcher:
             log.error("worker.step_failed queue=%s: %s", self._keys.queue, error)
         by_run = {id(item.run): item for item in written}
         for run, code in await self._stepper.end_one_by_one([item.run for item in written]):
-            self._settle(by_run[id(run)], code)
+            self._settle(by_run.pop(id(run)), code)
+        for item in by_run.values():
+            # Its lock must run out: only then is the job recovered as stalled.
+            self._keeper.release(self._keys, item.job.hold)
         await self._trouble.wait()
 
     def _start(self, reply: StepReply, count: int, started_at: float) -> None:
@@ -197,6 +200,9 @@ class Fetcher:
         expires_at = self._keeper.expiry_from(started_at)
         hold = Hold(self._keys.queue, taken.job_id, taken.token, expires_at, lambda _: None)
         job = RunningJob(taken, hold)
+        if not hold.is_valid:  # the reply took longer than the lock lasts
+            self._ended.append(_Ended(self._executor.ended(job, GivenBack()), job))
+            return
         hold.on_lost = lambda _: _cancel_soon(self._loop, job)
         self._keeper.keep(self._keys, hold)
         self._running.add(job)

@@ -8,6 +8,7 @@ import ctypes
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 SPARE = 64
 """Threads beyond the concurrency, for runs that do not end when they are told to."""
@@ -40,17 +41,26 @@ class HandlerThreads:
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(self._pool, run)
         try:
-            return await asyncio.shield(future)
+            ended = await asyncio.shield(future)
         except asyncio.CancelledError:
             run.interrupt()
             await asyncio.wait([future], timeout=PATIENCE_S)
-            if future.done() and not future.cancelled():
-                future.exception()  # it is told as the cancellation, not as its own error
             raise
+        if ended.error is not None:
+            raise ended.error
+        return ended.value
 
     def close(self) -> None:
         """Let idle threads go; those left behind end with the process."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """How a function ended. A future could not carry StopIteration or GeneratorExit unharmed."""
+
+    value: object = None
+    error: BaseException | None = None
 
 
 class _InterruptibleRun:
@@ -63,13 +73,16 @@ class _InterruptibleRun:
         self._thread_id: int | None = None
         self._is_unwanted = False
 
-    def __call__(self) -> object:
+    def __call__(self) -> _Ended:
         with self._guard:
             if self._is_unwanted:
-                return None
+                return _Ended()
             self._thread_id = threading.get_ident()
         try:
-            return self._context.run(self._function)
+            return _Ended(self._context.run(self._function))
+        # Whatever it is, it is raised again where the handler is awaited.
+        except BaseException as error:  # noqa: BLE001
+            return _Ended(error=error)
         finally:
             with self._guard:
                 # One that was raised but not delivered yet must not hit the thread's next job.

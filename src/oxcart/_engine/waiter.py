@@ -10,7 +10,7 @@ from oxcart._engine.reconnect import Reconnect
 from oxcart._store.blocking import BlockingConnection
 from oxcart._store.store import Store
 from oxcart._wire.keys import QueueKeys
-from oxcart.errors import StoreError
+from oxcart.errors import StoreError, StoreTimeout
 
 log = logging.getLogger("oxcart.worker")
 
@@ -78,6 +78,8 @@ class Waiter:
         except StoreError as error:
             if reconnect.is_first:
                 log.warning("worker.disconnected queue=%s: %s", self._keys.queue, error)
+            if isinstance(error, StoreTimeout):
+                await self._store.drop_idle()
             await reconnect.wait()
             score = None
         else:

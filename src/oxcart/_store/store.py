@@ -74,6 +74,16 @@ class Store:
                 results.append(call.read(reply))
         return results
 
+    async def drop_idle(self) -> None:
+        """Close the running loop's idle connections; they are made anew when they are needed.
+
+        For when another connection to the server turned out to be half-open: these are likely to
+        be so too, and each would cost a command's time-out to find out.
+        """
+        client = self._clients.get(asyncio.get_running_loop())
+        if client is not None:
+            await client.connection_pool.disconnect(inuse_connections=False)
+
     async def aclose(self) -> None:
         """Close the connections of the running loop."""
         client = self._clients.pop(asyncio.get_running_loop(), None)

@@ -12,10 +12,10 @@ The rules, which hold whatever is killed when:
   and nobody shares it, the owner's watcher stops it after a few seconds.
 - If the owner stops, the server stops. Whoever still needs it calls ``ensure()`` and becomes the
   owner of a new server on the same data, at the same address.
-- What a client was told is stored stays stored, in an append-only file, whichever of these
-  processes is killed: it is written before the answer. On a disk so slow that a sync is still
-  under way, killing the server itself may cost the last two seconds; a machine that loses power,
-  about the last one.
+- What a client was told is stored stays stored, in an append-only file: whichever of these
+  processes is killed, all of it, because it is written before the answer; when the machine loses
+  power, all but about the last second. (In a frozen application, where no watcher can run, the
+  server syncs by itself, and killing it while a sync is under way may cost up to two seconds.)
 """
 
 from oxcart.embedded._server import EmbeddedValkey

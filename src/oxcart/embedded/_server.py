@@ -231,7 +231,7 @@ class EmbeddedValkey:
         try:
             if self.is_owner and self._process is not None:
                 self._process.stop(limit_s=limit_s)
-                self._record_end()
+                self._record_end(self._process.pid)
                 log.info("embedded.stopped", extra={"pid": self._process.pid})
         finally:
             self._keeper.end()
@@ -241,10 +241,10 @@ class EmbeddedValkey:
             self._owner_lock.release()
             _owners.discard(self)
 
-    def _record_end(self) -> None:
+    def _record_end(self, pid: int) -> None:
         """Keep the address for the next server; that this one ended is for readers only."""
         record = self._folder.read_record()
-        if record is not None:
+        if record is not None and record.pid == pid:
             with suppress(OSError):
                 self._folder.write_record(replace(record, pid=None, started_at=None))
 

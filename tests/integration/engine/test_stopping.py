@@ -1,0 +1,3 @@
+"""Stopping a worker: what becomes of the jobs that it runs."""
+
+from __future__ import annotations
