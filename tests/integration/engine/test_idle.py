@@ -1,3 +1,0 @@
-"""Workers that wait: what wakes them, and how little they ask for."""
-
-from __future__ import annotations

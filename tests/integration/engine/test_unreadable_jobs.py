@@ -1,3 +1,0 @@
-"""Jobs that cannot be run: each fails alone."""
-
-from __future__ import annotations
