@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,25 @@ def test_every_variable_is_documented() -> None:
     assert [name for name in names if f"`{name}`" not in page] == []
 
 
+def documented() -> dict[str, str]:
+    """Each variable on the page with its default there."""
+    rows = re.findall(r"^\| (`[A-Z].*?) \| (.*?) \| .+ \|$", PAGE.read_text("utf-8"), re.MULTILINE)
+    return {name: default for names, default in rows for name in re.findall("`(.+?)`", names)}
+
+
+def test_every_documented_variable_exists() -> None:
+    assert {name for names in ENVIRONMENT.values() for name in names} == set(documented())
+
+
+def test_documented_defaults_are_true() -> None:
+    page = documented()
+
+    for field, names in ENVIRONMENT.items():
+        default = getattr(Settings(), field)
+        if default not in (None, ()):
+            assert {page[name] for name in names} == {f"`{default}`"}
+
+
 @pytest.mark.parametrize(
     ("variable", "text", "field", "value"),
     [
@@ -42,6 +62,36 @@ def test_every_variable_is_documented() -> None:
 )
 def test_variable_sets_its_field(variable: str, text: str, field: str, value: object) -> None:
     assert value == getattr(Settings.from_env({variable: text}), field)
+
+
+VALUES = {
+    "OXCART_ENV": "test",
+    "SMTP_PORT": "2525",
+    "OXCART_SMTP_TLS": "none",
+    "OXCART_API_PORT": "8500",
+    "OXCART_MAX_BODY_BYTES": "10",
+    "OXCART_LINK_SECONDS": "10",
+    "OXCART_EMAIL_CONCURRENCY": "9",
+    "OXCART_EXPORT_CONCURRENCY": "9",
+    "OXCART_GRACE_SECONDS": "9",
+    "OXCART_LOG_LEVEL": "debug",
+}
+"""For variables that do not take just any text."""
+
+
+@pytest.mark.parametrize(
+    ("field", "variable"),
+    [(field, variable) for field, names in ENVIRONMENT.items() for variable in names],
+)
+def test_every_variable_sets_its_field_and_no_other(field: str, variable: str) -> None:
+    settings = Settings.from_env({variable: VALUES.get(variable, "some-text")})
+
+    changed = {
+        name
+        for name in Settings.__struct_fields__
+        if getattr(settings, name) != getattr(Settings(), name)
+    }
+    assert {field} == changed
 
 
 def test_empty_variable_counts_as_not_set() -> None:
@@ -76,6 +126,16 @@ def test_secrets_are_not_shown() -> None:
 
     assert secret not in repr(Settings.from_env(values))
     assert secret not in str(Settings.from_env(values))
+
+
+def test_secrets_are_not_in_the_message_about_other_variables() -> None:
+    secret = "s3cret-value"
+    values = {name: secret for field in SECRET_FIELDS for name in ENVIRONMENT[field]}
+
+    with pytest.raises(ConfigError) as caught:
+        Settings.from_env({**values, "SMTP_PORT": "many"})
+
+    assert secret not in str(caught.value)
 
 
 def test_base_url_is_made_of_host_and_port_unless_it_is_given() -> None:

@@ -72,6 +72,8 @@ class ServerFolder:
     def prepare(self) -> None:
         """Make the folder, or make sure that the one that is there is private.
 
+        Several processes may do so at once: no file is written here.
+
         Raises:
             ConfigError: it cannot be made or written, or belongs to another user.
         """
@@ -87,7 +89,6 @@ class ServerFolder:
                 )
             if S_IMODE(status.st_mode) != _PRIVATE:
                 self.path.chmod(0o700)
-            self._keep_out_of_version_control()
         except OSError as error:
             raise ConfigError(
                 f"the data folder {self.path.parent} cannot be used ({error.strerror}: "
@@ -111,6 +112,12 @@ class ServerFolder:
         """Replace the record in one step, so that a reader sees the old or the new one."""
         self.write_private(self.record, msgspec.json.format(msgspec.json.encode(record)))
 
+    def keep_out_of_version_control(self) -> None:
+        """The folder may lie in somebody's project, and holds a password and their jobs."""
+        ignore = self.path / ".gitignore"
+        if not ignore.exists():
+            self.write_private(ignore, b"*\n")
+
     def new_record(self, *, is_port_taken: bool) -> ServerRecord:
         """Where the next server shall be reached: where the last one was, if that is free.
 
@@ -126,7 +133,7 @@ class ServerFolder:
         )
 
     def write_private(self, path: Path, content: bytes) -> None:
-        """Write a file that only its owner may read, in one step."""
+        """Write a file that only its owner may read, in one step; under the owner's lock only."""
         beside = path.with_name(f"{path.name}.new")
         beside.unlink(missing_ok=True)
         file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -151,11 +158,6 @@ class ServerFolder:
             digest = sha256(os.fsencode(self.path)).hexdigest()[:16]
             places.append(Path(runtime, f"oxcart-{digest}.sock"))
         return next((str(place) for place in places if _can_hold_socket(place)), None)
-
-    def _keep_out_of_version_control(self) -> None:
-        ignore = self.path / ".gitignore"
-        if not ignore.exists():
-            self.write_private(ignore, b"*\n")
 
 
 def _free_port(wanted: int | None) -> int:

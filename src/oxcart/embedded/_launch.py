@@ -51,6 +51,7 @@ class Launcher:
         try:
             is_port_taken = self.child is not None and self._failed_for_its_port(self.child)
             self._refuse_lost_manifest()
+            self._folder.keep_out_of_version_control()
             self._log_offset = self._rotate_log()
             record = self._folder.new_record(is_port_taken=is_port_taken)
             self._folder.write_private(self._folder.config, _configuration(self._folder, record))

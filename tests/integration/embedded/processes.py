@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from typing import Any
 
 _PROGRAM = Path(__file__).with_name("program.py")
 # Newer Pythons warn of every fork in a process with threads.
-_WARNINGS = ("-W", "error", "-W", "ignore:This process:DeprecationWarning")
+WARNINGS = ("-W", "error", "-W", "ignore:This process:DeprecationWarning")
 _FOR_EVER_S = 3600.0
 
 
@@ -44,7 +43,7 @@ class Program:
 
     def __init__(self, data_dir: Path, *, watch_interval_s: float = _FOR_EVER_S) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, *_WARNINGS, _PROGRAM, data_dir, str(watch_interval_s)],
+            [sys.executable, *WARNINGS, _PROGRAM, data_dir, str(watch_interval_s)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -78,10 +77,6 @@ class Program:
     def freeze(self) -> None:
         """Keep it from noticing anything until it is killed (SIGSTOP)."""
         self._process.send_signal(signal.SIGSTOP)
-
-    def interrupt_group(self) -> None:
-        """Do what Ctrl-C in a terminal does: a signal to the whole group of processes."""
-        os.killpg(self.pid, signal.SIGINT)
 
     def leave(self) -> int:
         """Let it run to its end; its exit code."""

@@ -224,8 +224,28 @@ def test_copied_folder_gets_a_server_of_its_own(embedded: EmbeddedValkey, data_d
     with EmbeddedValkey(copy) as second, redis.Redis.from_url(second.url) as client:
         assert second.is_owner
         assert second.pid != embedded.pid
-        assert second.port_url != embedded.port_url
+        assert second.port_url.split("@")[0] != embedded.port_url.split("@")[0]
+        assert second.port_url.split("@")[1] != embedded.port_url.split("@")[1]
         assert client.get("kept") == b"yes"
+
+
+def test_folder_put_in_the_place_of_a_running_servers_gets_its_own(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    folder = data_dir / ("long" * 30)  # no socket: the record leads to a port
+    with EmbeddedValkey(folder) as first:
+        shutil.copytree(folder, data_dir / "backup")
+        folder.rename(data_dir / "broken")
+        (data_dir / "backup").rename(folder)
+
+        with EmbeddedValkey(folder) as second:
+            assert second.is_owner
+            assert first.pid != second.pid
+            first.stop()
+
+            record = json.loads((folder / "valkey" / "server.json").read_bytes())
+            assert second.pid == record["pid"]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"port": 1}', b"\xff"])

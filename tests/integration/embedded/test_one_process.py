@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import redis
-from tests.integration.embedded.processes import is_running, servers_of
+from tests.integration.embedded.processes import WARNINGS, is_running, servers_of
 from tests.support import wait_until_sync
 
 from oxcart.embedded import EmbeddedValkey, _folder, _server
@@ -248,6 +248,48 @@ def test_forgotten_owner_is_stopped_at_exit(data_dir: Path) -> None:
     assert servers_of(data_dir) == []
 
 
+def test_fork_causes_no_warning_in_either_process(data_dir: Path) -> None:
+    program = """
+import gc, os, sys
+from oxcart.embedded import EmbeddedValkey
+owner = EmbeddedValkey(sys.argv[1])
+owner.start()
+if os.fork() == 0:
+    owner.stop()
+    del owner
+    gc.collect()
+    sys.exit(0)
+os.wait()
+owner.stop()
+"""
+
+    ended = subprocess.run(
+        [sys.executable, *WARNINGS, "-c", program, data_dir],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (0, "") == (ended.returncode, ended.stderr)
+
+
+def test_child_forked_while_a_thread_starts_the_server_is_not_stuck(data_dir: Path) -> None:
+    program = """
+import os, sys
+from oxcart.embedded import EmbeddedValkey
+server = EmbeddedValkey(sys.argv[1])
+server._mutex.acquire()
+if os.fork() == 0:
+    server.start()
+    sys.exit(0 if server.is_owner else 1)
+sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+    ended = subprocess.run([sys.executable, "-c", program, data_dir], timeout=30, check=False)
+
+    assert ended.returncode == 0
+
+
 def test_owner_that_nobody_refers_to_keeps_its_server(data_dir: Path) -> None:
     EmbeddedValkey(data_dir).start()
     gc.collect()
@@ -284,7 +326,7 @@ def test_password_is_not_shown(
     assert not any(password in text for text in shown)
 
 
-def test_time_zone_and_locale_of_the_machine_do_not_matter(
+def test_locale_of_the_machine_does_not_matter(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LC_ALL", "xx_XX.no-such-charset")
