@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import redis
@@ -21,7 +23,8 @@ class ValkeyServer:
     """A real Valkey on a free loopback port.
 
     Args:
-        is_durable: keep an append-only file, so that a restart has everything.
+        is_durable: keep an append-only file, written before each answer, so that a restart has
+            everything that was acknowledged.
     """
 
     def __init__(self, *, is_durable: bool = False) -> None:
@@ -39,6 +42,7 @@ class ValkeyServer:
                     VALKEY, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
                     "--dir", str(self.folder),
                     "--appendonly", "yes" if self._is_durable else "no",
+                    "--appendfsync", "always",
                     "--enable-debug-command", "yes",
                 ],
                 stdout=output,
@@ -57,6 +61,22 @@ class ValkeyServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def restart(self) -> None:
+        """Kill the server without warning and start it again at the same address."""
+        self.kill()
+        self.start()
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Let the server stand still, its connections open, while the body runs."""
+        process = self._process
+        assert process is not None
+        process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
 
     def remove(self) -> None:
         """Kill the server and delete what it kept."""

@@ -16,6 +16,7 @@ from oxcart._engine.redaction import redact
 from oxcart._engine.threads import HandlerThreads
 from oxcart._model.clock import Clock
 from oxcart._model.duration import Duration, to_ms
+from oxcart._model.ids import check_queue_name
 from oxcart._model.job import JobRecord
 from oxcart._model.json import JsonValue
 from oxcart._model.options import Backoff, JobOptions, Retention, exponential
@@ -153,6 +154,7 @@ class App:
             keep_failed=keep_failed,
         )
         timeout_ms = None if timeout is None else to_ms(timeout, what="timeout")
+        check_queue_name(queue)
 
         def declare(function: Callable[..., Any]) -> JobDefinition[..., Any]:
             definition: JobDefinition[..., Any] = JobDefinition.of(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, get_type_hints
 
 from oxcart._engine.context import JobContext
-from oxcart._engine.handler import Handler, OnFailure
+from oxcart._engine.handler import Handler, OnFailure, is_coroutine_function
 from oxcart._engine.payload import Binder, binder_of
 from oxcart._engine.threads import HandlerThreads
 from oxcart._model.job import JobRecord, JobSpec
@@ -106,7 +105,7 @@ class JobDefinition(Generic[P, R]):
 
     def _invoker(self, threads: HandlerThreads) -> Callable[[JobContext], Awaitable[object]]:
         function, binder = self.function, self.binder
-        if inspect.iscoroutinefunction(function):
+        if is_coroutine_function(function):
 
             async def invoke(context: JobContext) -> object:
                 args, kwargs = binder.unpack(context.data)

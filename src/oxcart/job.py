@@ -14,7 +14,7 @@ from oxcart._model.states import JobState
 from oxcart._store.calls import reading
 from oxcart._store.store import Store
 from oxcart._wire.keys import QueueKeys
-from oxcart.errors import JobNotFound
+from oxcart.errors import JobNotFound, PayloadError
 
 R = TypeVar("R")
 
@@ -75,9 +75,15 @@ class Job(JobRecord, Generic[R]):
         Raises:
             JobFailed: the job failed for good.
             JobNotFound: it was removed, so that its result is not known.
+            PayloadError: the result is not of the type that the handler declares.
             ResultTimeout: it was not finished in time; it goes on.
         """
         value = await wait_for_result(self.store, self.keys, self.id, timeout)
         if self.result_type is None:
             return cast("R", value)
-        return cast("R", msgspec.convert(value, type=self.result_type))
+        try:
+            return cast("R", msgspec.convert(value, type=self.result_type, str_keys=True))
+        except msgspec.ValidationError as error:
+            raise PayloadError(
+                f"the result of job {self.id!r} is not what its handler declares: {error}"
+            ) from error

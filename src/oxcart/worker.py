@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import os
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from os import PathLike
-from typing import Any
+from typing import Any, cast
 
 from oxcart._engine.context import JobContext
-from oxcart._engine.handler import Handler, Handlers
+from oxcart._engine.handler import Handler, Handlers, is_coroutine_function
 from oxcart._engine.locating import locate
 from oxcart._engine.lock_keeper import LockKeeper
 from oxcart._engine.queue_worker import QueueWorker, WorkerOptions
@@ -24,6 +23,9 @@ from oxcart._store.connection import Timeouts
 from oxcart._store.store import Store
 from oxcart._wire.keys import DEFAULT_PREFIX, QueueKeys
 from oxcart.errors import ConfigError
+
+SHORTEST_MS = 100
+"""Shorter locks run out between two heartbeats, shorter intervals only burn the server."""
 
 HandlerFunction = Callable[[JobContext], Awaitable[object]] | Callable[[JobContext], object]
 
@@ -67,7 +69,9 @@ class WorkerGroup:
         self._handlers = handlers
         self._concurrency = concurrency
         self._grace_s = to_seconds(grace, what="grace")
-        self._lock_ms = to_ms(lock, what="lock")
+        self._lock_ms = _at_least("lock", to_ms(lock, what="lock"))
+        if options is not None:
+            _at_least("stalled_interval", options.stalled_interval_ms)
         self._options = replace(options or WorkerOptions(name=""), name=self.name)
         self._clock = clock or ServerClock()
         self._stopping = asyncio.Event()
@@ -215,8 +219,8 @@ class Worker(WorkerGroup):
                 await self._store.aclose()
 
     def _invoker(self, handler: HandlerFunction) -> Callable[[JobContext], Awaitable[object]]:
-        if inspect.iscoroutinefunction(handler):
-            return handler
+        if is_coroutine_function(handler):
+            return cast("Callable[[JobContext], Awaitable[object]]", handler)
         threads = self._threads
 
         async def invoke(context: JobContext) -> Any:
@@ -225,6 +229,12 @@ class Worker(WorkerGroup):
         return invoke
 
 
+def _at_least(name: str, milliseconds: int) -> int:
+    if milliseconds < SHORTEST_MS:
+        raise ConfigError(f"{name} is {milliseconds} ms; it must be {SHORTEST_MS} ms or more")
+    return milliseconds
+
+
 def _connection_safe(name: str) -> str:
-    """A name that may be part of a connection's name: the server refuses blanks."""
-    return "".join(char if char.isprintable() and not char.isspace() else "-" for char in name)
+    """A name that may be part of a connection's name: the server takes visible ASCII alone."""
+    return "".join(char if "!" <= char <= "~" else "-" for char in name)

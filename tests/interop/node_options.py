@@ -2,52 +2,60 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
+from tests.interop.registry import JOB_OPTIONS
+
 from oxcart import Backoff, JobOptions, JobSpec, Retention
-from oxcart.errors import ConfigError
+from oxcart._wire.options_codec import epoch_ms
 
-SUPPORTED = {
-    "attempts",
-    "backoff",
-    "delay",
-    "jobId",
-    "keepLogs",
-    "lifo",
-    "priority",
-    "removeOnComplete",
-    "removeOnFail",
-    "sizeLimit",
-    "stackTraceLimit",
-    "timestamp",
-}
+_RETENTION = ("removeOnComplete", "removeOnFail")
+_RETENTION_PARTS = {"age", "count"}
 
 
-def spec_of(step: dict[str, Any]) -> JobSpec:
-    """The job that a step adds. An option without a value in the step is BullMQ's default."""
-    options = step.get("opts") or {}
-    return JobSpec(name=step["name"], data=step.get("data", {}), options=options_of(options))
+def spec_of(job: dict[str, Any]) -> JobSpec:
+    """The job that a step adds. Without data it is BullMQ's ``undefined``."""
+    return JobSpec(
+        name=job["name"], data=job.get("data", {}), options=options_of(job.get("opts") or {})
+    )
 
 
-def options_of(options: dict[str, Any]) -> JobOptions:
-    """The options of a step.
+def options_of(given: dict[str, Any]) -> JobOptions:
+    """The options of a step; one that it does not give is BullMQ's default.
 
     Raises:
-        ConfigError: as BullMQ's own client refuses them.
+        ConfigError: oxcart refuses a value.
+        TypeError: oxcart does not have an option.
     """
-    return JobOptions(
-        job_id=options.get("jobId"),
-        delay=f"{options['delay']}ms" if options.get("delay") else None,
-        priority=options.get("priority", 0),
-        lifo=options.get("lifo", False),
-        attempts=options.get("attempts", 0),
-        backoff=_backoff(options.get("backoff")),
-        keep_completed=retention_of(options.get("removeOnComplete")),
-        keep_failed=retention_of(options.get("removeOnFail")),
-        stacktrace_limit=options.get("stackTraceLimit"),
-        size_limit=options.get("sizeLimit"),
-        log_limit=options.get("keepLogs"),
-    )
+    translated = {
+        "job_id": given.get("jobId"),
+        "delay": f"{given['delay']}ms" if "delay" in given else None,
+        "priority": given.get("priority", 0),
+        "lifo": given.get("lifo", False),
+        "attempts": given.get("attempts", 0),
+        "backoff": _backoff(given.get("backoff")),
+        "keep_completed": retention_of(given.get("removeOnComplete")),
+        "keep_failed": retention_of(given.get("removeOnFail")),
+        "timestamp": _instant(given.get("timestamp")),
+        "stacktrace_limit": given.get("stackTraceLimit"),
+        "size_limit": given.get("sizeLimit"),
+        "log_limit": given.get("keepLogs"),
+    }
+    unknown = {name: value for name, value in given.items() if name not in JOB_OPTIONS}
+    return JobOptions(**translated, **unknown)
+
+
+def unsupported(given: dict[str, Any]) -> set[str]:
+    """The options, and parts of options, that oxcart does not have."""
+    names = set(given) - JOB_OPTIONS
+    for name in _RETENTION:
+        if isinstance(keep := given.get(name), dict):
+            names |= {f"{name}.{part}" for part in keep.keys() - _RETENTION_PARTS}
+    backoff = given.get("backoff")
+    if isinstance(backoff, dict) and backoff["type"] not in ("fixed", "exponential"):
+        names.add("backoff.type")
+    return names
 
 
 def retention_of(keep: Any) -> Retention | None:
@@ -67,12 +75,20 @@ def retention_of(keep: Any) -> Retention | None:
 
 
 def _backoff(backoff: Any) -> Backoff | None:
-    if backoff is None:
+    match backoff:
+        case None:
+            return None
+        case int():
+            return Backoff(kind="fixed", delay_ms=backoff)
+        case _:
+            return Backoff(
+                kind=backoff["type"], delay_ms=backoff["delay"], jitter=backoff.get("jitter", 0.0)
+            )
+
+
+def _instant(ms: int | None) -> datetime | None:
+    if ms is None:
         return None
-    if isinstance(backoff, int):
-        return Backoff(kind="fixed", delay_ms=backoff)
-    if backoff["type"] not in ("fixed", "exponential"):
-        raise ConfigError(f"no backoff {backoff['type']!r}")
-    return Backoff(
-        kind=backoff["type"], delay_ms=backoff["delay"], jitter=backoff.get("jitter", 0.0)
-    )
+    instant = datetime.fromtimestamp(ms / 1_000, UTC)
+    assert epoch_ms(instant) == ms
+    return instant

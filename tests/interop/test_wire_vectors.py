@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import redis
-from tests.interop.compare import differences, event_differences, matches
-from tests.interop.replay import PREFIX, Replay, supports_options, unsupported_options
-from tests.interop.vectors import FOLDER, Step, Vector, load_all
-from tests.support import wait_until
+from tests.interop.compare import differences
+from tests.interop.deliberate import HAZARDS, Hazard, is_usable
+from tests.interop.features import is_supported, missing_in, not_yet
+from tests.interop.matching import matches
+from tests.interop.session import Session
+from tests.interop.snapshot import take_snapshot
+from tests.interop.vectors import FOLDER, Vector, load_all
 
-from oxcart import JobContext, Worker
-
-DATABASE = 9
-NOT_YET = {
-    line
-    for line in (Path(__file__).parent / "not_yet.txt").read_text(encoding="utf-8").splitlines()
-    if line and not line.startswith("#")
-}
+NOT_YET = not_yet()
+MOST_NOT_YET = 49
+"""How long the list may be: lower it with each entry that goes."""
 VECTORS = load_all()
-
-
-@pytest.fixture
-def url(valkey_url: str) -> str:
-    """A database of their own: the vectors' prefix is the default one."""
-    return valkey_url.removesuffix("/0") + f"/{DATABASE}"
-
-
-@pytest.fixture
-def client(url: str) -> Iterator[redis.Redis]:
-    client = redis.Redis.from_url(url)
-    client.flushdb()
-    yield client
-    client.flushdb()
-    client.close()
 
 
 def test_the_vectors_are_there() -> None:
@@ -48,94 +28,45 @@ def test_the_vectors_are_there() -> None:
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector.name)
 async def test_vector(vector: Vector, url: str, client: redis.Redis) -> None:
-    missing = _missing(vector)
-    if missing:
+    missing = missing_in(vector)
+    if missing & NOT_YET:
         pytest.skip(f"not yet: {', '.join(sorted(missing))}")
+    assert not missing, f"neither supported nor in not_yet.txt: {', '.join(sorted(missing))}"
 
-    replay = Replay(url, client)
-    try:
-        found = await _replay(replay, vector)
-    finally:
-        await replay.aclose()
+    async with Session(url, client) as session:
+        if vector.is_hazard:
+            found = await _replay_hazard(session, vector)
+        else:
+            found = await _replay(session, vector)
 
-    assert [] == found
-
-
-@pytest.mark.parametrize("operation", sorted(NOT_YET))
-def test_the_not_yet_list_holds_nothing_that_is_there(operation: str) -> None:
-    name = operation.removeprefix("option:")
-    step: Step = {"op": "add", "opts": {name: 1}, "worker": {name: 1}}
-    is_there = supports_options(step) if name != operation else Replay.supports(operation)
-
-    assert not is_there, f"{operation} is supported: take it out of not_yet.txt"
+    assert not found, "\n".join(found)
 
 
-async def test_an_id_without_a_hash_leaves_the_queue(url: str, client: redis.Redis) -> None:
-    """What vector 043 shows of BullMQ, it takes a job that is not there and hangs on it."""
-    client.rpush(f"{PREFIX}:q:wait", "ghost")
-    replay = Replay(url, client)
-
-    taken = await replay.play({"op": "take", "queue": "q", "token": "t", "now": 1_700_000_000_000})
-    await replay.aclose()
-
-    assert taken["jobId"] is None
-    assert [] == [key for key in client.keys(f"{PREFIX}:q:*") if b":oxcart:" not in key]
+@pytest.mark.parametrize("feature", sorted(NOT_YET))
+def test_what_is_not_yet_is_not_supported(feature: str) -> None:
+    assert not is_supported(feature), f"{feature} is supported: take it out of not_yet.txt"
 
 
-def _missing(vector: Vector) -> set[str]:
-    """What a vector uses that is not there yet, each on the list; anything else is a failure."""
-    missing = set()
-    for step in vector.steps:
-        operation = step["op"]
-        if operation != "startWorker" and not Replay.supports(operation):
-            missing.add(operation)
-        if step.get("result") != {"refused": True}:
-            missing |= {f"option:{option}" for option in unsupported_options(step)}
-    unlisted = missing - NOT_YET
-    assert not unlisted, f"not supported and not on the list: {unlisted}"
-    return missing
+def test_the_not_yet_list_only_shrinks() -> None:
+    assert len(NOT_YET) <= MOST_NOT_YET
 
 
-async def _replay(replay: Replay, vector: Vector) -> list[str]:
+async def _replay(session: Session, vector: Vector) -> list[str]:
     found = []
-    for number, step in enumerate(vector.steps, 1):
-        if step["op"] == "startWorker":
-            return await _with_worker(replay, step, vector)
-        result = await replay.play(step)
+    for number, step in enumerate(vector.steps):
+        result = await session.play(step)
         if "result" in step and not matches(step["result"], result):
-            found.append(f"step {number} {step['op']}: expected {step['result']}, got {result}")
-    # What a hazard leaves behind is the library's defect: oxcart only must not break on it.
-    return [] if vector.is_hazard else found + _differences(replay.client, vector)
+            found.append(f"step {number} {step['op']}: {result}, recorded: {step['result']}")
+    return found + differences(vector, take_snapshot(session.client))
 
 
-async def _with_worker(replay: Replay, step: Step, vector: Vector) -> list[str]:
-    """Run a real worker whose handler never ends, and compare while it runs."""
-    replay.clock.ms = step["now"]
-
-    async def never_ends(_: JobContext) -> None:
-        await asyncio.Event().wait()
-
-    worker = Worker(
-        step["queue"],
-        never_ends,
-        redis_url=replay.url,
-        name=step["worker"]["name"],
-        clock=replay.clock,
-        grace="0s",
-    )
-    key = f"{PREFIX}:{step['queue']}:active"
-    async with asyncio.TaskGroup() as group:
-        group.create_task(worker.run())
-        await wait_until(lambda: replay.client.llen(key), what="the worker to take the job")
-        found = _differences(replay.client, vector)
-        worker.stop(force=True)
-    return found
-
-
-def _differences(client: redis.Redis, vector: Vector) -> list[str]:
-    found = differences(client, vector.keys, exact=False)
-    found += event_differences(client, vector.events)
-    if "keys" in vector.exact:
-        found += differences(client, vector.exact["keys"], exact=True)
-    found += event_differences(client, vector.exact.get("events", {}))
+async def _replay_hazard(session: Session, vector: Vector) -> list[str]:
+    hazard = HAZARDS.get(vector.name, Hazard(is_usable))
+    if hazard.is_compared:
+        found = await _replay(session, vector)
+    else:
+        found = []
+        for step in vector.steps:
+            await session.play(step)
+    await hazard.check(session)
     return found

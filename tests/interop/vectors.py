@@ -8,10 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from oxcart import JobState
+
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(os.environ.get("OXCART_WIRE_VECTORS") or ROOT.parent / "shared" / "wire-vectors")
 
 Step = dict[str, Any]
+
+STATES = {
+    "wait": JobState.WAITING,
+    "waiting": JobState.WAITING,
+    "active": JobState.ACTIVE,
+    "delayed": JobState.DELAYED,
+    "prioritized": JobState.PRIORITIZED,
+    "waiting-children": JobState.WAITING_CHILDREN,
+    "completed": JobState.COMPLETED,
+    "failed": JobState.FAILED,
+}
+"""Both of BullMQ's names of each state."""
 
 
 @dataclass(frozen=True)

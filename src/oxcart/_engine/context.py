@@ -81,12 +81,14 @@ class JobContext:
 
     async def progress(self, value: JsonValue) -> None:
         """Report progress: a number, or any JSON. It is kept with the job and emitted."""
+        self._hold.ensure()
         encoded = encode_json(value, what=f"the progress of job {self.job_id!r}")
         code = await self._store.run(details.update_progress(self._keys, self.job_id, encoded))
         self._check(code)
 
     async def log(self, row: str) -> None:
         """Append a row to the job's own log."""
+        self._hold.ensure()
         keep = self.record.options.log_limit
         self._check(await self._store.run(details.add_log(self._keys, self.job_id, row, keep=keep)))
 

@@ -65,6 +65,7 @@ class RunningJob:
         record: its fields, once they were read.
         handler: what runs it, once it was found.
         deadline: when it is over time, in the loop's seconds.
+        overdue_since: when it was first seen over time.
         task: the task that runs it.
         cancelled_for: set before the task is cancelled.
     """
@@ -74,6 +75,7 @@ class RunningJob:
     record: JobRecord | None = None
     handler: Handler | None = None
     deadline: float | None = None
+    overdue_since: float | None = None
     task: asyncio.Task[EndedRun] | None = None
     cancelled_for: CancelReason | None = None
 
@@ -145,13 +147,13 @@ class Executor:
         )
 
     async def _attempt(self, running: RunningJob, record: JobRecord) -> Outcome | Failure:
+        # Found first: its hook hears of refused jobs too.
+        running.handler = handler = self._handlers.find(record.name)
         refusal = self._refusal(record)
         if refusal is not None:
             return Failure(reason=refusal, trace=refusal, is_permanent=True)
-        handler = self._handlers.find(record.name)
         if handler is None:
             return self._unknown_name(record)
-        running.handler = handler
         return await self._invoke(running, record, handler)
 
     async def _invoke(
@@ -217,7 +219,7 @@ def _steered(error: BaseException) -> Outcome | Failure | None:
     match error:
         case Retry():
             after = None if error.after is None else to_ms(error.after, what="Retry after")
-            return Failure(reason=str(error), trace=_trace(error), after_ms=after)
+            return Failure(reason=_reason(error), trace=_trace(error), after_ms=after)
         case Fail() | PayloadError():
             return Failure(reason=_reason(error), trace=_trace(error), is_permanent=True)
         case Delay():

@@ -79,6 +79,8 @@ class Fetcher:
         self._wake = asyncio.Event()
         self._may_have_work = True
         self._is_draining = False
+        self._is_cancelling = False
+        self._writing = 0
         self._due_timer: asyncio.TimerHandle | None = None
         self._server_offset_ms = 0.0
         self._trouble = Reconnect()
@@ -89,6 +91,11 @@ class Fetcher:
     def running_count(self) -> int:
         """How many jobs are being run."""
         return len(self._running)
+
+    @property
+    def has_nothing_to_lose(self) -> bool:
+        """Whether no job runs and no result waits to be written."""
+        return not (self._running or self._ended or self._writing or self._hooks)
 
     async def run(self) -> None:
         """Step until cancelled."""
@@ -116,14 +123,18 @@ class Fetcher:
         self._wake.set()
 
     def cancel_running(self) -> None:
-        """Cancel every running job; those that end in time go back to the queue."""
+        """Cancel every running job and hook; jobs that end in time go back to the queue."""
+        self._is_cancelling = True
         for job in list(self._running):
             job.cancel(CancelReason.STOPPING)
+        for hook in list(self._hooks):
+            hook.cancel()
 
     def give_back_running(self) -> None:
         """Put the jobs back whose handlers do not end although they were cancelled."""
         for job in list(self._running):
             log.error("job.ignores_cancellation %s", self._describe(job))
+            job.hold.is_lost = True
             job.cancelled_for = CancelReason.ABANDONED
             self._end(job, GivenBack())
 
@@ -131,7 +142,13 @@ class Fetcher:
         """Fail the jobs whose handlers went on long after they were timed out."""
         now = self._loop.time()
         for job in list(self._running):
-            if job.deadline is not None and now > job.deadline + OVERTIME_S:
+            if job.deadline is None or now <= job.deadline:
+                continue
+            # Counted from the first look: while the loop is blocked, nobody can end in time.
+            if job.overdue_since is None:
+                job.overdue_since = now
+            elif now > job.overdue_since + OVERTIME_S:
+                job.hold.is_lost = True
                 log.error("job.ignores_timeout %s", self._describe(job))
                 job.cancel(CancelReason.ABANDONED)
                 reason = "timed out, and the handler did not end when it was cancelled"
@@ -160,13 +177,16 @@ class Fetcher:
             return
         # What is heard of while the step is under way counts for the next one.
         self._may_have_work = False
+        self._writing = len(written)
         started_at = time.monotonic()
         try:
             reply = await self._stepper.step([item.run for item in written], count)
         except ScriptFailed as error:
             await self._recover_from(error, written)
+            self._writing = 0
             self._may_have_work = True
             return
+        self._writing = 0
         self._trouble.reset()
         for item, code in zip(written, reply.codes, strict=True):
             self._settle(item, code)
@@ -200,7 +220,8 @@ class Fetcher:
         expires_at = self._keeper.expiry_from(started_at)
         hold = Hold(self._keys.queue, taken.job_id, taken.token, expires_at, lambda _: None)
         job = RunningJob(taken, hold)
-        if not hold.is_valid:  # the reply took longer than the lock lasts
+        # The worker stops, or the reply took longer than the lock lasts.
+        if self._is_cancelling or not hold.is_valid:
             self._ended.append(_Ended(self._executor.ended(job, GivenBack()), job))
             return
         hold.on_lost = lambda _: _cancel_soon(self._loop, job)
@@ -256,13 +277,15 @@ class Fetcher:
             id=record.id,
             name=record.name,
             queue=self._keys.queue,
-            data=record.data,
+            data=None if record.corruption else record.data,
             reason=reason,
         )
         try:
             await hook(failed)
         # A hook is the user's code: what it raises must not stop the worker.
-        except Exception:
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
             log.exception("job.on_failure_hook_failed %s", self._describe(job))
 
     def _hook_done(self, task: asyncio.Task[None]) -> None:

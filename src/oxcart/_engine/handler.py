@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -65,3 +66,9 @@ class Handlers:
     def find(self, name: str) -> Handler | None:
         """The handler of a job name, if there is one."""
         return self.by_name.get(name, self.fallback)
+
+
+def is_coroutine_function(function: object) -> bool:
+    """Whether calling it gives a coroutine: an ``async def``, or an object that has one to call."""
+    called = getattr(function, "__call__", None)  # noqa: B004  # what it is, not whether it is
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)

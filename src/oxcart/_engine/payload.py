@@ -143,7 +143,7 @@ def _plain(value: Any, name: str) -> Any:
 
 def _convert(data: JsonValue, kind: Any, name: str) -> Any:
     try:
-        return msgspec.convert(data, kind, strict=True)
+        return msgspec.convert(data, kind, strict=True, str_keys=True)
     except (msgspec.ValidationError, RecursionError) as error:
         raise _misfit(name, error) from error
 

@@ -29,6 +29,9 @@ CANCEL_S = 2.0
 LAST_WRITE_S = 5.0
 """How long the last results of a stopping worker may take to be written."""
 OVERDUE_CHECK_S = 1.0
+PASS_ON_S = 1.0
+NOTHING_RUNS_S = 2.0
+"""How long a step in flight is waited for when nothing runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,21 +148,24 @@ class QueueWorker:
             await stopping.wait()
             self.fetcher.drain()
             await end(*roles[:3])
+            # The waiter may have taken a marker just then: another worker needs it.
+            await self._pass_marker_on()
             await self._finish_running(forced, grace_s)
             await end(roles[3], fetching)
         log.info("worker.stopped queue=%s name=%s", self._keys.queue, self._options.name)
 
     async def _finish_running(self, forced: asyncio.Event, grace_s: float) -> None:
         # With nothing running, only a step in flight can be waited for: that needs no grace.
-        if await self._is_idle_within(min(grace_s, LAST_WRITE_S), forced):
+        if await self._is_idle_within(min(grace_s, NOTHING_RUNS_S), forced):
             return
-        if self.fetcher.running_count and await self._is_idle_within(
-            max(0.0, grace_s - LAST_WRITE_S), forced
-        ):
+        if self.fetcher.has_nothing_to_lose:
             return
-        log.warning(
-            "worker.cancelling queue=%s jobs=%d", self._keys.queue, self.fetcher.running_count
-        )
+        if await self._is_idle_within(max(0.0, grace_s - NOTHING_RUNS_S), forced):
+            return
+        if self.fetcher.running_count:
+            log.warning(
+                "worker.cancelling queue=%s jobs=%d", self._keys.queue, self.fetcher.running_count
+            )
         self.fetcher.cancel_running()
         if await self._is_idle_within(CANCEL_S):
             return
@@ -189,10 +195,14 @@ class QueueWorker:
         while True:
             await self._unused_markers.wait()
             self._unused_markers.clear()
-            try:
+            await self._pass_marker_on()
+
+    async def _pass_marker_on(self) -> None:
+        try:
+            async with asyncio.timeout(PASS_ON_S):
                 await self._store.run(pass_marker_on(self._keys))
-            except StoreError as error:
-                log.debug("worker.marker_not_passed_on queue=%s: %s", self._keys.queue, error)
+        except (StoreError, TimeoutError) as error:
+            log.debug("worker.marker_not_passed_on queue=%s: %s", self._keys.queue, error)
 
     async def _abandon_overdue(self) -> None:
         while True:

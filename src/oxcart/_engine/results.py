@@ -44,10 +44,10 @@ async def _follow(store: Store, keys: QueueKeys, job_id: str) -> JsonValue:
     after = await store.run(reading.last_event_id(keys))
     async with _connection(store) as connection:
         while True:
-            result = await store.run(reading.get_result(keys, job_id))
-            if result.state is not JobState.WAITING:
-                return _value_of(result, keys, job_id)
             try:
+                result = await store.run(reading.get_result(keys, job_id))
+                if result.state is not JobState.WAITING:
+                    return _value_of(result, keys, job_id)
                 while entries := await connection.read_events(
                     keys.events, after, int(BLOCK_S * 1_000), PAGE
                 ):
@@ -56,7 +56,7 @@ async def _follow(store: Store, keys: QueueKeys, job_id: str) -> JsonValue:
                         event = read_event(entry_id, fields)
                         if event.job_id == job_id and _ends(event):
                             return _value_of_event(event, keys, job_id)
-            except StoreUnavailable:
+            except StoreUnavailable:  # it may come back before the caller's time is over
                 await asyncio.sleep(RETRY_S)
 
 

@@ -7,8 +7,9 @@ import contextvars
 import ctypes
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+
+from oxcart._engine.daemon_pool import DaemonPool
 
 SPARE = 64
 """Threads beyond the concurrency, for runs that do not end when they are told to."""
@@ -28,7 +29,7 @@ class HandlerThreads:
     """
 
     def __init__(self, concurrency: int) -> None:
-        self._pool = ThreadPoolExecutor(concurrency + SPARE, thread_name_prefix="oxcart-handler")
+        self._pool = DaemonPool(concurrency + SPARE, name="oxcart-handler")
 
     async def run(self, function: Callable[[], object]) -> object:
         """Run a function in a thread.
@@ -38,8 +39,7 @@ class HandlerThreads:
         stops waiting after five seconds and the thread is left behind.
         """
         run = _InterruptibleRun(contextvars.copy_context(), function)
-        loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._pool, run)
+        future = asyncio.wrap_future(self._pool.submit(run))
         try:
             ended = await asyncio.shield(future)
         except asyncio.CancelledError:
@@ -52,7 +52,7 @@ class HandlerThreads:
 
     def close(self) -> None:
         """Let idle threads go; those left behind end with the process."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 
 from oxcart._engine.reconnect import Reconnect
 from oxcart._store.blocking import BlockingConnection
@@ -66,6 +67,9 @@ class Waiter:
         )
         reconnect = Reconnect()
         try:
+            # A worker that is never idle is to be seen by dashboards too.
+            with suppress(StoreError):
+                await connection.connect()
             while True:
                 await self._armed.wait()
                 await self._wait_once(connection, reconnect)
@@ -84,8 +88,8 @@ class Waiter:
             score = None
         else:
             reconnect.reset()
-        self._armed.clear()
         if score:
-            self._on_due(score)
+            self._on_due(score)  # and wait on: a job that is added must still wake the worker
         else:
+            self._armed.clear()
             self._on_work()

@@ -11,6 +11,7 @@ Duration = timedelta | str
 """A ``timedelta``, or text with units: ``"500ms"``, ``"10s"``, ``"5m"``, ``"2h"``, ``"1h30m"``."""
 
 _UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_LONGEST_MS = 2**53
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+")
 
@@ -28,8 +29,11 @@ def to_ms(duration: Duration, *, what: str = "duration") -> int:
     if isinstance(duration, timedelta):
         ms = round(duration.total_seconds() * 1_000)
     elif _WHOLE.fullmatch(str(duration)):
-        parts = _PART.findall(duration)
-        ms = round(sum(float(number) * _UNIT_MS[unit] for number, unit in parts))
+        parts = _PART.findall(str(duration))
+        total = sum(float(number) * _UNIT_MS[unit] for number, unit in parts)
+        if total > _LONGEST_MS:
+            raise ConfigError(f"{what} is longer than anything can wait: {str(duration)[:40]!r}")
+        ms = round(total)
     else:
         raise ConfigError(
             f"{what} is {duration!r}; write a timedelta or text with units, such as '500ms', "

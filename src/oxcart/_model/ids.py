@@ -20,6 +20,7 @@ RESERVED_IDS = frozenset(
 """Suffixes of the queue's own keys (wire format, section 1.2), and ours."""
 
 _INTEGER = re.compile(r"0|-?[1-9]\d*")
+_SCHEDULED = re.compile(r"repeat:.+:\d+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _MAX_LENGTH = 200
 
@@ -53,7 +54,7 @@ def check_job_id(job_id: str) -> str:
 
 def is_readable_id(job_id: str) -> bool:
     """Whether an id may be looked up: counters and schedulers' ids may, reserved names may not."""
-    if job_id.startswith("repeat:"):
+    if _SCHEDULED.fullmatch(job_id):
         return True
     return bool(job_id) and job_id not in RESERVED_IDS and ":" not in job_id
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 from oxcart._model.duration import Duration, to_ms
 from oxcart._model.json import JsonValue
 from oxcart._model.states import JobState
 from oxcart._queue.base import QueueBase
-from oxcart._store.calls import details, moving, sweeping, switching
+from oxcart._store.calls import details, moving, reading, sweeping, switching
 from oxcart._wire.codec import encode_json
 from oxcart._wire.keys import STATE_SUFFIXES
 from oxcart.errors import ConfigError, JobLocked
@@ -100,7 +98,7 @@ class QueueMoves(QueueBase):
             How many were put back.
         """
         _check_finished(state)
-        until_ms = self._now_ms()
+        until_ms = await self._now_ms()
         total, has_more = 0, True
         while has_more:
             call = moving.reprocess_all(
@@ -124,7 +122,7 @@ class QueueMoves(QueueBase):
         Returns:
             The ids removed.
         """
-        newest_ms = self._now_ms() - to_ms(grace, what="grace")
+        newest_ms = await self._now_ms() - to_ms(grace, what="grace")
         return await self._sweep(
             STATE_SUFFIXES[state], limit=limit, newest_ms=newest_ms, emits=True
         )
@@ -175,8 +173,9 @@ class QueueMoves(QueueBase):
             if is_done or swept.looked_at < sweeping.SCAN:
                 return _join_pages(pages, suffix)
 
-    def _now_ms(self) -> int:
-        return self._clock.now_ms() or round(time.time() * 1_000)
+    async def _now_ms(self) -> int:
+        """The time: the injected clock's, else the server's."""
+        return self._clock.now_ms() or await self._store.run(reading.server_time_ms())
 
 
 def _join_pages(pages: list[list[str]], suffix: str) -> list[str]:

@@ -7,17 +7,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from oxcart._model.ids import is_readable_id
-from oxcart._model.job import JobCounts, JobLogs
+from oxcart._model.job import JobCounts, JobLogs, JobRecord
 from oxcart._model.states import JobState
 from oxcart._queue.base import QueueBase
 from oxcart._store.calls import details, reading, switching
-from oxcart.errors import WrongKeyType
 from oxcart.job import Job
 
 _COUNTED = (
     JobState.WAITING, JobState.ACTIVE, JobState.DELAYED, JobState.PRIORITIZED,
     JobState.WAITING_CHILDREN, JobState.COMPLETED, JobState.FAILED,
 )  # fmt: skip
+_READ_BATCH = 500
+"""How many jobs one call reads at the most."""
 _REFILLS = 5
 """How often a page is filled up again after jobs that vanished meanwhile."""
 
@@ -29,10 +30,7 @@ class QueueReads(QueueBase):
         """Read a job; ``None`` if there is none with this id."""
         if not is_readable_id(job_id):
             return None
-        try:
-            record = await self._store.run(reading.get_job(self._keys, job_id))
-        except WrongKeyType:  # a stray key of another program, not a job
-            return None
+        record = await self._store.run(reading.get_job(self._keys, job_id))
         return None if record is None else self._bind(record)
 
     async def get_state(self, job_id: str) -> JobState:
@@ -75,12 +73,17 @@ class QueueReads(QueueBase):
                 self._keys, state, start=start, end=end, ascending=ascending
             )
             ids = await self._store.run(page)
-            records = await self._store.run_all([reading.get_job(self._keys, i) for i in ids])
+            records = await self._read_all(ids)
             jobs += [self._bind(record) for record in records if record is not None]
             if wanted is None or len(jobs) >= wanted or not ids or None not in records:
                 break
             start, end = end + 1, end + wanted - len(jobs)
         return jobs
+
+    async def _read_all(self, job_ids: Sequence[str]) -> list[JobRecord | None]:
+        chunks = [job_ids[at : at + _READ_BATCH] for at in range(0, len(job_ids), _READ_BATCH)]
+        calls = [reading.get_jobs(self._keys, chunk) for chunk in chunks]
+        return [record for records in await self._store.run_all(calls) for record in records]
 
     async def get_logs(self, job_id: str, *, start: int = 0, end: int = -1) -> JobLogs:
         """Read a page of a job's log, oldest row first."""

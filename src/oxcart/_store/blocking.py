@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from oxcart._store.connection import Timeouts, async_client
 from oxcart._store.translate import translated
+from oxcart.errors import StoreError
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -32,6 +34,11 @@ class BlockingConnection:
         margin = Timeouts(connect=timeouts.connect, command=f"{READ_MARGIN_S}s")
         self._client: Redis = async_client(url, margin, block_s=longest_block_s, name=name)
 
+    async def connect(self) -> None:
+        """Connect now, under the connection's name, instead of at the first wait."""
+        with translated("PING"):
+            await self._client.execute_command("PING")
+
     async def pop_marker(self, marker_key: str, block_s: float) -> float | None:
         """Wait for a wake-up token (wire format, section 5).
 
@@ -52,4 +59,6 @@ class BlockingConnection:
 
     async def aclose(self) -> None:
         """Close the connection."""
-        await self._client.aclose()
+        # However closing a dead connection ends, it is closed.
+        with suppress(StoreError), translated("close"):
+            await self._client.aclose()

@@ -6,6 +6,8 @@ import asyncio
 import threading
 from collections.abc import Callable
 
+from oxcart.errors import ConfigError, StoreUnavailable
+
 
 class Location:
     """A server's URL, found when it is first needed.
@@ -50,11 +52,20 @@ class Location:
         return self.known
 
     def restore(self) -> None:
-        """Have a server that has gone started again, where that is in our hands. Blocks."""
-        if self._restore is not None:
+        """Have a server that has gone started again, where that is in our hands. Blocks.
+
+        Raises:
+            StoreUnavailable: it cannot be started.
+        """
+        if self._restore is None:
+            return
+        try:
             self._restore()
+            self.known = self._find()
+        except ConfigError as error:
+            raise StoreUnavailable(str(error)) from error
 
     async def arestore(self) -> None:
         """Do the same from asyncio."""
         if self._restore is not None:
-            await asyncio.to_thread(self._restore)
+            await asyncio.to_thread(self.restore)

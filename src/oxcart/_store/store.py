@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -11,7 +12,7 @@ from oxcart._store.call import Call
 from oxcart._store.connection import Timeouts, async_client
 from oxcart._store.location import Location
 from oxcart._store.translate import is_missing_script, translated
-from oxcart.errors import StoreTimeout, StoreUnavailable
+from oxcart.errors import StoreError, StoreTimeout, StoreUnavailable
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -44,6 +45,7 @@ class Store:
         try:
             return call.read(await self._send(call))
         except StoreTimeout:
+            await self.drop_idle()
             raise
         except StoreUnavailable:
             if not call.is_repeatable:
@@ -58,11 +60,16 @@ class Store:
             StoreUnavailable: as ``run``, for the first call that failed.
             ScriptFailed: as ``run``.
         """
-        with translated("pipeline"):
-            pipeline = (await self._client()).pipeline(transaction=False)
-            for call in calls:
-                pipeline.execute_command(*call.packed())
-            replies = await pipeline.execute(raise_on_error=False)
+        try:
+            replies = await self._send_all(calls)
+        except StoreTimeout:
+            await self.drop_idle()
+            raise
+        except StoreUnavailable:
+            if not all(call.is_repeatable for call in calls):
+                raise
+            await self.location.arestore()
+            replies = await self._send_all(calls)
         results = []
         for call, reply in zip(calls, replies, strict=True):
             if isinstance(reply, Exception):
@@ -77,18 +84,29 @@ class Store:
     async def drop_idle(self) -> None:
         """Close the running loop's idle connections; they are made anew when they are needed.
 
-        For when another connection to the server turned out to be half-open: these are likely to
+        For when a connection to the server turned out to be half-open: the idle ones are likely to
         be so too, and each would cost a command's time-out to find out.
         """
         client = self._clients.get(asyncio.get_running_loop())
         if client is not None:
-            await client.connection_pool.disconnect(inuse_connections=False)
+            # However closing a dead connection ends, it is closed.
+            with suppress(StoreError), translated("close"):
+                await client.connection_pool.disconnect(inuse_connections=False)
 
     async def aclose(self) -> None:
         """Close the connections of the running loop."""
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
-            await client.aclose()
+            with suppress(StoreError), translated("close"):
+                await client.aclose()
+
+    async def _send_all(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        with translated("pipeline"):
+            pipeline = (await self._client()).pipeline(transaction=False)
+            for call in calls:
+                pipeline.execute_command(*call.packed())
+            replies: list[Any] = await pipeline.execute(raise_on_error=False)
+            return replies
 
     async def _client(self) -> Redis:
         loop = asyncio.get_running_loop()

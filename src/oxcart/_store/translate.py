@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from oxcart.errors import ScriptFailed, StoreTimeout, StoreUnavailable, WrongKeyType
 
 _REFUSALS = (
-    "BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "OOM", "READONLY",
-    "TRYAGAIN",
+    "ACL failure in script", "BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF",
+    "NOREPLICAS", "OOM", "READONLY", "TRYAGAIN",
 )  # fmt: skip
 """Replies by which a healthy server says that it takes no writes at the moment."""
 
@@ -30,7 +30,12 @@ def translated(what: str) -> Iterator[None]:
         raise StoreUnavailable(f"{what}: the server cannot be reached: {error}") from error
     except exceptions.ResponseError as error:
         text = str(error)
-        if text.startswith(_REFUSALS):
+        # The client takes the code off the text of the errors that it has classes for.
+        classes = (
+            exceptions.AskError, exceptions.ClusterDownError, exceptions.NoPermissionError,
+            exceptions.OutOfMemoryError, exceptions.ReadOnlyError, exceptions.TryAgainError,
+        )  # fmt: skip
+        if isinstance(error, classes) or text.startswith(_REFUSALS):
             raise StoreUnavailable(f"{what}: the server refuses for now: {text}") from error
         kind = WrongKeyType if "WRONGTYPE" in text else ScriptFailed
         raise kind(f"{what}: {text}") from error

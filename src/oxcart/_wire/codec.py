@@ -16,6 +16,9 @@ from oxcart._wire import fields
 from oxcart._wire.options_codec import decode_options
 from oxcart.errors import PayloadError
 
+MAX_JSON_BYTES = 64 * 1024 * 1024
+"""Far more than a job should hold, and well under what a server takes in one argument."""
+
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[JsonValue] = msgspec.json.Decoder()
 _trace_decoder = msgspec.json.Decoder(list[str])
@@ -29,16 +32,34 @@ def encode_json(value: object, *, what: str) -> bytes:
         what: what the value is, named in the error.
 
     Raises:
-        PayloadError: JSON cannot hold the value (also NaN and infinity, which Node cannot read).
+        PayloadError: JSON cannot hold the value (also NaN and infinity, which Node cannot read),
+            or it is too long.
     """
     try:
         encoded = _encoder.encode(value)
     except (TypeError, ValueError, RecursionError, UnicodeError, OverflowError) as error:
         raise PayloadError(f"{what} cannot be written as JSON: {error}") from error
+    if len(encoded) > MAX_JSON_BYTES:
+        raise PayloadError(
+            f"{what} is {len(encoded):,} bytes of JSON, over the limit of {MAX_JSON_BYTES:,}; "
+            "keep large data in a file or a table and put its name into the job"
+        )
     # msgspec writes NaN and infinity as null; data would change silently on its way.
     if b"null" in encoded and _holds_non_finite(value):
         raise PayloadError(f"{what} holds NaN or infinity, which JSON does not have")
     return encoded
+
+
+def encode_text(text: str, *, what: str) -> bytes:
+    """Write a text as it is sent.
+
+    Raises:
+        PayloadError: UTF-8 cannot hold it: it has half of a surrogate pair.
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise PayloadError(f"{what} cannot be written as UTF-8: {error}") from error
 
 
 def decode_json(text: bytes, *, what: str) -> JsonValue:

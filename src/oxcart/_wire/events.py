@@ -71,8 +71,15 @@ def _read_field(event: str, key: str, value: bytes) -> JsonValue:
     if (event, key) in _JSON_FIELDS:
         return decode_json_or_text(value)
     if event == EventName.DELAYED and key == "delay":
-        return int(float(value))
+        return _whole(value)
     return _text(value)
+
+
+def _whole(value: bytes) -> JsonValue:
+    try:
+        return int(float(value))
+    except (ValueError, OverflowError):
+        return _text(value)
 
 
 def _text(value: bytes) -> str:

@@ -10,13 +10,17 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
 from oxcart._model.duration import to_ms
-from oxcart._model.options import Backoff, JobOptions, Retention
-from oxcart.errors import ConfigError
+from oxcart._model.options import MAX_PRIORITY, Backoff, JobOptions, Retention
+
+MAX_ATTEMPTS = 2**31
+MAX_NUMBER = 2**53
+"""What JavaScript counts exactly; a larger number is read as this one."""
+MAX_AGE_S = MAX_NUMBER // 1_000
 
 _DEFAULTS = JobOptions(attempts=0)
 _decoder = msgspec.json.Decoder(dict[str, Any])
@@ -38,7 +42,7 @@ def decode_options(text: bytes) -> tuple[JobOptions, str | None]:
 
     Returns:
         The options that could be read, and what is wrong with the text, if something is. Nulls,
-        unknown names and values out of range are passed over, as Node does.
+        unknown names and values that make no sense are passed over, as Node does.
     """
     if not text:
         return _DEFAULTS, None
@@ -47,8 +51,8 @@ def decode_options(text: bytes) -> tuple[JobOptions, str | None]:
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         return _DEFAULTS, f"the job's opts are not a readable JSON object: {error}"
     values: dict[str, Any] = {
-        "attempts": _whole(wire.get("attempts")) or 0,
-        "priority": _whole(wire.get("priority")) or 0,
+        "attempts": _whole(wire.get("attempts"), most=MAX_ATTEMPTS) or 0,
+        "priority": _whole(wire.get("priority"), most=MAX_PRIORITY) or 0,
         "lifo": wire.get("lifo") is True,
         "backoff": _decode_backoff(wire.get("backoff")),
         "keep_completed": _decode_retention(wire.get("removeOnComplete")),
@@ -57,10 +61,7 @@ def decode_options(text: bytes) -> tuple[JobOptions, str | None]:
         "size_limit": _whole(wire.get("sizeLimit")),
         "log_limit": _whole(wire.get("kl")),
     }
-    try:
-        return JobOptions(**values), None
-    except ConfigError:
-        return JobOptions(attempts=values["attempts"]), None
+    return JobOptions(**values), None
 
 
 def epoch_ms(instant: datetime) -> int:
@@ -83,15 +84,15 @@ def _encode_backoff(backoff: Backoff) -> dict[str, object]:
 
 
 def _decode_backoff(wire: object) -> Backoff | None:
-    if isinstance(wire, int | float) and not isinstance(wire, bool):
-        return Backoff(kind="fixed", delay_ms=max(0, int(wire)))
+    if _is_number(wire):
+        return Backoff(kind="fixed", delay_ms=_whole(wire) or 0)
     if not isinstance(wire, dict) or wire.get("type") not in ("fixed", "exponential"):
         return None
     jitter = wire.get("jitter")
     return Backoff(
         kind=wire["type"],
-        delay_ms=max(0, _whole(wire.get("delay")) or 0),
-        jitter=jitter if isinstance(jitter, int | float) and 0 <= jitter <= 1 else 0.0,
+        delay_ms=_whole(wire.get("delay")) or 0,
+        jitter=float(jitter) if _is_number(jitter) and 0 <= jitter <= 1 else 0.0,
     )
 
 
@@ -111,21 +112,23 @@ def _decode_retention(wire: object) -> Retention | None:
         return Retention.NONE
     if wire is False:
         return Retention.ALL
-    if isinstance(wire, int | float):
-        return Retention(count=int(wire)) if wire >= 0 else Retention.ALL
+    if _is_number(wire):
+        return Retention(count=_whole(wire))  # a negative count keeps all
     if not isinstance(wire, dict):
         return None
-    count, age = _whole(wire.get("count")), _whole(wire.get("age"))
-    return Retention(
-        count=count if count is not None and count >= 0 else None,
-        age=f"{age}s" if age is not None and age >= 0 else None,
-    )
+    age = _whole(wire.get("age"), most=MAX_AGE_S)
+    return Retention(count=_whole(wire.get("count")), age=None if age is None else f"{age}s")
 
 
-def _whole(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+def _whole(value: object, *, most: int = MAX_NUMBER) -> int | None:
+    """A whole number, not more than ``most``; nothing for what is none, or is negative."""
+    if not _is_number(value) or value < 0:
         return None
-    return int(value)
+    return min(int(value), most)
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 _WIRE_NAMES: dict[str, tuple[str, Callable[[Any], object]]] = {

@@ -24,7 +24,8 @@ async def running(*workers: WorkerGroup) -> AsyncIterator[None]:
             group.create_task(worker.run())
         try:
             yield
-        except Exception as error:  # noqa: BLE001  # raised below
+        # Raised below, outside the group, so that it stays itself.
+        except Exception as error:  # noqa: BLE001
             failure = error
         for worker in workers:
             worker.stop(force=True)

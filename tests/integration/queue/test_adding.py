@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 import redis
+from tests.support import ValkeyServer
 
-from oxcart import JobOptions, JobSpec, JobState, Queue, Retention, exponential
+from oxcart import JobOptions, JobSpec, JobState, Queue, Retention, Timeouts, exponential
 from oxcart._model.ids import RESERVED_IDS
-from oxcart.errors import ConfigError, PayloadError, StoreUnavailable
+from oxcart.errors import ConfigError, PayloadError, StoreTimeout, StoreUnavailable
 
 
 async def test_added_job_can_be_read_back_as_it_was_given(queue: Queue) -> None:
@@ -185,6 +186,25 @@ async def test_server_that_is_not_there_is_told_quickly(prefix: str) -> None:
             await queue.add("n")
 
     assert time.monotonic() - started < 3
+
+
+async def test_server_that_does_not_answer_is_told_in_the_time_that_was_set(
+    own_valkey: ValkeyServer, prefix: str
+) -> None:
+    limits = Timeouts(connect="300ms", command="300ms")
+    async with Queue("q", redis_url=own_valkey.url, prefix=prefix, timeouts=limits) as queue:
+        await queue.add("n")
+        with own_valkey.stopped():
+            started = time.monotonic()
+            with pytest.raises(StoreTimeout, match="did not answer in time"):
+                await queue.add("n")
+            with pytest.raises(StoreTimeout, match="did not answer in time"):
+                await queue.get_counts()
+            took_s = time.monotonic() - started
+
+        assert "n" == (await queue.add("n")).name
+
+    assert took_s < 1.5
 
 
 def test_options_are_values() -> None:

@@ -7,8 +7,9 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
+import redis
 from tests.integration.queue.hand import Hand
-from tests.support import ValkeyServer
+from tests.support import ValkeyServer, wait_until
 
 from oxcart import EventName, JobState, Queue, QueueEvent, QueueEvents, sync
 from oxcart.errors import JobFailed, JobNotFound, ResultTimeout
@@ -148,3 +149,29 @@ async def test_blocking_twin_shares_the_queue(
     assert (JobState.PRIORITIZED, "one", None) == (state, same_id, missing)
     assert {"by": "thread"} == read.data
     assert ["one", job_id] == await hand.take(2)
+
+
+async def test_result_is_waited_for_across_a_restart_of_the_server(
+    own_valkey: ValkeyServer, prefix: str
+) -> None:
+    async with Queue("q", redis_url=own_valkey.url, prefix=prefix) as queue:
+        job = await queue.add("n")
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(job.result("20s"))
+            await wait_until(lambda: blocked_count(own_valkey), what="the result to be waited for")
+            await asyncio.to_thread(own_valkey.kill)
+            await asyncio.wait([waiting], timeout=0.5)
+            assert not waiting.done()
+            await asyncio.to_thread(own_valkey.start)
+            hand = Hand(queue)
+            await hand.take()
+            await hand.complete(job.id)
+
+    assert "done" == waiting.result()
+
+
+def blocked_count(server: ValkeyServer) -> int:
+    """How many connections wait for something to come."""
+    with redis.Redis.from_url(server.url) as client:
+        stats: Any = client.info("clients")
+    return int(stats["blocked_clients"])

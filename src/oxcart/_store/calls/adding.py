@@ -11,7 +11,7 @@ from oxcart._model.clock import Clock
 from oxcart._model.duration import to_ms
 from oxcart._model.job import JobSpec
 from oxcart._store.call import Call, Word, script_call
-from oxcart._wire.codec import encode_json
+from oxcart._wire.codec import encode_json, encode_text
 from oxcart._wire.keys import QueueKeys
 from oxcart._wire.options_codec import encode_options, epoch_ms
 from oxcart.errors import PayloadError
@@ -47,7 +47,8 @@ def encode_job(spec: JobSpec) -> EncodedJob:
     """Write a job as the script's arguments.
 
     Raises:
-        PayloadError: JSON cannot hold the data, or it is longer than the job's ``size_limit``.
+        PayloadError: JSON cannot hold the data, it is longer than the job's ``size_limit``, or the
+            name or the id cannot be written as UTF-8.
     """
     options = spec.options
     data = encode_json(spec.data, what=f"the data of job {spec.name!r}")
@@ -60,8 +61,8 @@ def encode_job(spec: JobSpec) -> EncodedJob:
     is_instant = isinstance(options.delay, datetime)
     delay = 0 if options.delay is None or is_instant else to_ms(options.delay)  # type: ignore[arg-type]
     words: tuple[Word, ...] = (
-        options.job_id or "",
-        spec.name,
+        encode_text(options.job_id or "", what="the job's id"),
+        encode_text(spec.name, what="the job's name"),
         data,
         encoded,
         "" if options.timestamp is None else epoch_ms(options.timestamp),

@@ -30,7 +30,7 @@ def add_log(keys: QueueKeys, job_id: str, row: str, *, keep: int | None) -> Call
     return script_call(
         "add_log",
         (keys.job(job_id), keys.logs(job_id)),
-        (row, "" if keep is None else keep),
+        (row.encode(errors="replace"), "" if keep is None else keep),
         int,
     )
 

@@ -22,9 +22,7 @@ def promote(keys: QueueKeys, job_id: str) -> Call[int]:
     )  # fmt: skip
 
 
-def reprocess(
-    keys: QueueKeys, job_id: str, state: JobState, *, resets_attempts: bool, lifo: bool = False
-) -> Call[int]:
+def reprocess(keys: QueueKeys, job_id: str, state: JobState, *, resets_attempts: bool) -> Call[int]:
     """Put a finished job back to be run; answers a code. Source: wire format, section 7.14."""
     return script_call(
         "reprocess_job",
@@ -32,7 +30,7 @@ def reprocess(
             keys.job(job_id), keys.of_state(state), keys.wait, keys.active, keys.prioritized,
             keys.marker, keys.meta, keys.priority_counter, keys.events,
         ),
-        (job_id, state.value, "1" if resets_attempts else "0", "1" if lifo else "0"),
+        (job_id, state.value, "1" if resets_attempts else "0"),
         int,
     )  # fmt: skip
 

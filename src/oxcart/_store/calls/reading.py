@@ -5,9 +5,9 @@ Source: wire format, section 12.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from oxcart._model.job import JobRecord
 from oxcart._model.json import JsonValue
@@ -15,6 +15,8 @@ from oxcart._model.states import JobState
 from oxcart._store.call import Call, command, script_call
 from oxcart._wire.codec import decode_json_or_text, pairs, read_job
 from oxcart._wire.keys import LIST_STATES, QueueKeys
+
+T = TypeVar("T")
 
 _PRIORITY_STEP = 2**32
 
@@ -36,12 +38,22 @@ class Result:
 
 def get_job(keys: QueueKeys, job_id: str) -> Call[JobRecord | None]:
     """Read a job; answers ``None`` if there is none."""
+    return _read_jobs(keys, (job_id,), lambda records: records[0])
 
-    def read(reply: Any) -> JobRecord | None:
-        raw = reply if isinstance(reply, dict) else pairs(reply)
-        return read_job(job_id, raw) if raw else None
 
-    return command(("HGETALL", keys.job(job_id)), read)
+def get_jobs(keys: QueueKeys, job_ids: Sequence[str]) -> Call[list[JobRecord | None]]:
+    """Read jobs; answers ``None`` in the place of each that is not there."""
+    return _read_jobs(keys, job_ids, lambda records: records)
+
+
+def _read_jobs(
+    keys: QueueKeys, job_ids: Sequence[str], give: Callable[[list[JobRecord | None]], T]
+) -> Call[T]:
+    def read(reply: list[list[bytes]]) -> T:
+        raw = zip(job_ids, reply, strict=True)
+        return give([read_job(job_id, pairs(flat)) if flat else None for job_id, flat in raw])
+
+    return script_call("read_jobs", (keys.base,), tuple(job_ids), read, is_repeatable=True)
 
 
 def get_states(keys: QueueKeys, job_ids: Sequence[str]) -> Call[list[JobState]]:
@@ -117,6 +129,15 @@ def last_event_id(keys: QueueKeys) -> Call[str]:
         return reply[0][0].decode() if reply else "0-0"
 
     return command(("XREVRANGE", keys.events, "+", "-", "COUNT", 1), read)
+
+
+def server_time_ms() -> Call[int]:
+    """The server's clock, in ms since the epoch."""
+
+    def read(reply: list[Any]) -> int:
+        return int(reply[0]) * 1_000 + int(reply[1]) // 1_000
+
+    return command(("TIME",), read)
 
 
 def ping() -> Call[bool]:

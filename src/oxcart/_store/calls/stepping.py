@@ -166,11 +166,25 @@ def _traces(run: EndedRun, trace: str) -> bytes:
 
 def _read_step(reply: list[Any], token: str) -> StepReply:
     now, due, held_back, codes, taken, dropped = reply
+    # An id that is not UTF-8 cannot be named again, so its job is not run: it fails as stalled.
+    unreadable = [job_id for job_id, _ in taken if not _is_text(job_id)]
     return StepReply(
         now_ms=int(now),
         codes=tuple(codes),
-        taken=tuple(TakenJob(job_id.decode(), token, pairs(flat)) for job_id, flat in taken),
+        taken=tuple(
+            TakenJob(job_id.decode(), token, pairs(flat))
+            for job_id, flat in taken
+            if _is_text(job_id)
+        ),
         next_due_ms=None if due == b"-1" else int(due),
         is_held_back=held_back == 1,
-        dropped=tuple(job_id.decode(errors="replace") for job_id in dropped),
+        dropped=tuple(job_id.decode(errors="replace") for job_id in [*dropped, *unreadable]),
     )
+
+
+def _is_text(job_id: bytes) -> bool:
+    try:
+        job_id.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

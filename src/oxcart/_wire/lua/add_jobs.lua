@@ -15,16 +15,17 @@ local events_key = KEYS[10] -- stream
 local nonce_key = KEYS[11] -- string: the packed reply to this batch, for a minute
 local given_now = ARGV[1] -- ms, or 0 for the server's clock
 local nonce_ms = ARGV[2] -- how long the reply is remembered; 0 not at all
-local argv = ARGV -- from 3 on, a job: id, name, data, opts, timestamp, delay, due, priority, lifo
+local argv = ARGV -- from 3 on, a job: see lib/new_job
 
 --- @include "lib/text"
 --- @include "lib/clock"
+--- @include "lib/types"
 --- @include "lib/events"
 --- @include "lib/ready"
 --- @include "lib/delayed"
+--- @include "lib/new_job"
 
-local FIRST, WIDTH = 3, 9
-
+local FIRST = 3
 if nonce_ms ~= '0' then
   local remembered = redis.call('GET', nonce_key)
   if remembered then
@@ -32,49 +33,48 @@ if nonce_ms ~= '0' then
   end
 end
 
+local refused = wrong_type({
+  wait = wait_key, active = active_key, prioritized = prioritized_key, delayed = delayed_key,
+  marker = marker_key, meta = meta_key, counter = counter_key, events = events_key,
+})
+if refused then
+  return refused
+end
 local now = read_clock(given_now)
 local length = max_events(meta_key)
 local has_ready, has_delayed = false, false
 
-local function place(job_id, priority, lifo, delay, due)
-  if delay > 0 then
-    push_delayed(delayed_key, job_id, due)
-    emit_trimmed(events_key, length, 'delayed', 'jobId', job_id, 'delay', int(due))
+local function place(job)
+  if job.delay > 0 then
+    push_delayed(delayed_key, job.id, job.due)
+    emit_trimmed(events_key, length, 'delayed', 'jobId', job.id, 'delay', int(job.due))
     has_delayed = true
     return
   end
-  push_ready(wait_key, prioritized_key, counter_key, job_id, priority, lifo and 'RPUSH' or 'LPUSH')
-  emit_trimmed(events_key, length, 'waiting', 'jobId', job_id)
+  push_ready(wait_key, prioritized_key, counter_key, job.id, job.priority, job.side)
+  emit_trimmed(events_key, length, 'waiting', 'jobId', job.id)
   has_ready = true
 end
 
-local function add(at)
-  local job_id = argv[at]
+-- Returns the job's id, and its status for the reply.
+local function add(job)
   local counted = redis.call('INCR', id_key)
-  if job_id == '' then
-    job_id = int(counted)
-  elseif redis.call('EXISTS', base_key .. job_id) == 1 then
-    emit_trimmed(events_key, length, 'duplicated', 'jobId', job_id)
-    return job_id, 0
+  if job.id == '' then
+    job.id = int(counted)
+  elseif redis.call('EXISTS', base_key .. job.id) == 1 then
+    emit_trimmed(events_key, length, 'duplicated', 'jobId', job.id)
+    return job.id, 0
   end
-  local timestamp = argv[at + 4] == '' and now or tonumber(argv[at + 4])
-  local delay = tonumber(argv[at + 5])
-  if argv[at + 6] ~= '' then -- due at an instant: the delay is what is left until then
-    delay = math.max(0, tonumber(argv[at + 6]) - timestamp)
-  end
-  local priority = tonumber(argv[at + 7])
-  redis.call('HSET', base_key .. job_id, 'name', argv[at + 1], 'data', argv[at + 2],
-    'opts', argv[at + 3], 'timestamp', int(timestamp), 'delay', int(delay), 'priority', argv[at + 7])
-  emit(events_key, 'added', 'jobId', job_id, 'name', argv[at + 1])
-  place(job_id, priority, argv[at + 8] == '1', delay, timestamp + delay)
-  return job_id, 1
+  redis.call('HSET', base_key .. job.id, 'name', job.name, 'data', job.data, 'opts', job.opts,
+    'timestamp', int(job.timestamp), 'delay', int(job.delay), 'priority', int(job.priority))
+  emit(events_key, 'added', 'jobId', job.id, 'name', job.name)
+  place(job)
+  return job.id, 1
 end
 
 local reply = { int(now) }
-for at = FIRST, #argv, WIDTH do
-  local job_id, status = add(at)
-  reply[#reply + 1] = job_id
-  reply[#reply + 1] = status
+for at = FIRST, #argv, JOB_WIDTH do
+  reply[#reply + 1], reply[#reply + 2] = add(read_new_job(argv, at, now))
 end
 if has_ready then
   wake_unless_blocked(meta_key, active_key, marker_key)

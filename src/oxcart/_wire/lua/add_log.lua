@@ -8,6 +8,10 @@ local keep = ARGV[2] -- rows kept at the most; empty: all
 if redis.call('EXISTS', job_key) == 0 then
   return -1
 end
+if keep == '0' then
+  redis.call('DEL', logs_key)
+  return 0
+end
 local count = redis.call('RPUSH', logs_key, row)
 if keep == '' then
   return count

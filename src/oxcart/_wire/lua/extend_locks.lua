@@ -11,7 +11,7 @@ local lost = {}
 for at = FIRST, #argv, WIDTH do
   local job_id = argv[at]
   local lock_key = base_key .. job_id .. ':lock' -- the job's own key
-  if redis.call('GET', lock_key) == argv[at + 1] then
+  if redis.pcall('GET', lock_key) == argv[at + 1] then -- another type is not ours, and no error
     redis.call('SET', lock_key, argv[at + 1], 'PX', lock_ms)
     redis.call('SREM', stalled_key, job_id)
   else

@@ -16,6 +16,7 @@ local max_stalled = ARGV[3] -- recoveries allowed before a job is failed
 
 --- @include "lib/text"
 --- @include "lib/clock"
+--- @include "lib/jobs"
 --- @include "lib/events"
 --- @include "lib/ready"
 
@@ -36,7 +37,7 @@ end
 
 local function recover(job_id)
   local job_key = base_key .. job_id -- the id comes from the stalled set
-  local stalled = redis.call('HINCRBY', job_key, 'stc', 1)
+  local stalled = count_up(job_key, 'stc')
   if stalled > tonumber(max_stalled) and not has_living_scheduler(job_key) then
     redis.call('HSET', job_key, 'defa', REASON)
   end
@@ -52,7 +53,7 @@ local recovered = {}
 for _, job_id in ipairs(suspects) do
   local is_locked = redis.call('EXISTS', base_key .. job_id .. ':lock') == 1 -- the job's own key
   if not is_locked and redis.call('LREM', active_key, 1, job_id) == 1 then
-    if redis.call('EXISTS', base_key .. job_id) == 1 then -- without a hash it just leaves the list
+    if is_job(base_key .. job_id) then -- without a hash it just leaves the list
       recover(job_id)
       recovered[#recovered + 1] = job_id
     end

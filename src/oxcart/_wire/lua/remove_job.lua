@@ -9,6 +9,7 @@ local meta_key = KEYS[5] -- hash
 local events_key = KEYS[6] -- stream
 local job_id = ARGV[1] -- id
 
+--- @include "lib/jobs"
 --- @include "lib/events"
 --- @include "lib/remove"
 

@@ -12,12 +12,18 @@ local events_key = KEYS[9] -- stream
 local job_id = ARGV[1] -- id
 local state = ARGV[2] -- completed or failed
 local resets_attempts = ARGV[3] -- 1: count attempts anew
-local lifo = ARGV[4] -- 1: to the front
 
+--- @include "lib/jobs"
 --- @include "lib/events"
 --- @include "lib/ready"
 
-if redis.call('EXISTS', job_key) == 0 then
+-- Whether the job was added to the front: then it goes there again.
+local function is_lifo()
+  local can_read, options = pcall(cjson.decode, redis.call('HGET', job_key, 'opts') or '')
+  return can_read and type(options) == 'table' and options.lifo == true
+end
+
+if not is_job(job_key) then
   return -1
 end
 if redis.call('ZREM', set_key, job_id) == 0 then
@@ -28,9 +34,8 @@ redis.call('HDEL', job_key, 'finishedOn', 'processedOn', result_field)
 if resets_attempts == '1' then
   redis.call('HDEL', job_key, 'atm', 'ats')
 end
-local priority = tonumber(redis.call('HGET', job_key, 'priority')) or 0
-local side = lifo == '1' and 'RPUSH' or 'LPUSH'
-push_ready(wait_key, prioritized_key, counter_key, job_id, priority, side)
+local side = is_lifo() and 'RPUSH' or 'LPUSH'
+push_ready(wait_key, prioritized_key, counter_key, job_id, priority_of(job_key), side)
 wake_unless_blocked(meta_key, active_key, marker_key)
 emit_trimmed(events_key, max_events(meta_key), 'waiting', 'jobId', job_id, 'prev', state)
 return 0

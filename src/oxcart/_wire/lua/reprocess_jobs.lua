@@ -1,4 +1,5 @@
 -- Puts a batch of finished jobs back to wait, oldest first (wire format, section 7.14).
+-- Ids without a readable job leave the set.
 -- Replies: {how many were put back, 1 if the batch was full}. Events: waiting (prev state).
 local base_key = KEYS[1] -- start of every job's key
 local set_key = KEYS[2] -- sorted set: completed or failed
@@ -11,6 +12,7 @@ local state = ARGV[1] -- completed or failed
 local count = ARGV[2] -- size of a batch
 local finished_until = ARGV[3] -- ms: only jobs finished by then
 
+--- @include "lib/jobs"
 --- @include "lib/events"
 --- @include "lib/ready"
 
@@ -23,7 +25,7 @@ local result_field = state == 'failed' and 'failedReason' or 'returnvalue'
 local present = {}
 for _, job_id in ipairs(job_ids) do
   local job_key = base_key .. job_id -- the id comes from the set
-  if redis.call('EXISTS', job_key) == 1 then
+  if is_job(job_key) then
     redis.call('HDEL', job_key, 'finishedOn', 'processedOn', result_field)
     emit_trimmed(events_key, length, 'waiting', 'jobId', job_id, 'prev', state)
     present[#present + 1] = job_id

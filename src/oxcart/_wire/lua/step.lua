@@ -1,5 +1,6 @@
 -- One step of a worker: ends the runs that are over and takes new jobs, atomically.
--- A repeated step (same sequence number) changes nothing and answers as the first did.
+-- A repeated step (same sequence number) changes nothing and answers as the first did; one that
+-- arrives after a later step of the same worker changes nothing and answers nothing.
 -- Replies: {now, next due ms or -1, 1 if blocked, {code a run}, {{id, {field, value...}}...},
 --   {dropped id...}}.
 -- Codes: 0 done, -1 job gone, -2 no lock, -3 not active, -6 another's lock.
@@ -24,10 +25,12 @@ local token = ARGV[4] -- lock token of the jobs taken
 local lock_ms = ARGV[5] -- how long they are locked
 local worker_name = ARGV[6] -- kept with the jobs taken; may be empty
 local take_count = ARGV[7] -- how many jobs to take at the most
-local argv = ARGV -- from 8 on, a run: see FIELDS
+local argv = ARGV -- from 8 on, a run: see lib/runs
 
 --- @include "lib/text"
 --- @include "lib/clock"
+--- @include "lib/types"
+--- @include "lib/jobs"
 --- @include "lib/events"
 --- @include "lib/ready"
 --- @include "lib/delayed"
@@ -36,10 +39,13 @@ local argv = ARGV -- from 8 on, a run: see FIELDS
 --- @include "lib/retention"
 --- @include "lib/lock"
 --- @include "lib/finish"
+--- @include "lib/return"
+--- @include "lib/runs"
 --- @include "lib/take"
+--- @include "lib/fetch"
 --- @include "lib/replay"
 
-local FIRST, WIDTH = 8, 12
+local FIRST = 8
 
 local replayed = recall_step(replay_key, base_key, sequence, given_now)
 if replayed then
@@ -51,67 +57,29 @@ local keys = {
   delayed = delayed_key, completed = completed_key, failed = failed_key, stalled = stalled_key,
   marker = marker_key, meta = meta_key, counter = counter_key, events = events_key,
 }
+local refused = wrong_type(keys)
+if refused then
+  return refused
+end
 local now = read_clock(given_now)
 local count = tonumber(take_count)
-local codes, prunes = {}, {}
-local has_finished, has_delayed = false, false
 
-local function end_run(run, verb, length)
-  if verb == 'complete' then
-    return complete(keys, run, now, prunes)
-  elseif verb == 'fail' then
-    return fail(keys, run, now, prunes)
-  elseif verb == 'retry' then
-    return retry(keys, run, now, length)
-  elseif verb == 'give_back' then
-    return give_back(keys, run, length)
-  end
-  return delay(keys, run, now, length, verb == 'retry_later')
-end
-
-if #argv >= FIRST then
-  local length = max_events(meta_key)
-  redis.call('XTRIM', events_key, 'MAXLEN', '~', length)
-  for at = FIRST, #argv, WIDTH do
-    local verb = argv[at + 2]
-    local run = {
-      id = argv[at], key = base_key .. argv[at], token = argv[at + 1], value = argv[at + 3],
-      trace = argv[at + 4], keep_count = tonumber(argv[at + 5]), keep_age = tonumber(argv[at + 6]),
-      keep_limit = tonumber(argv[at + 7]), attempts = tonumber(argv[at + 8]),
-      delay = tonumber(argv[at + 9]), until_ms = tonumber(argv[at + 10]), lifo = argv[at + 11] == '1',
-    }
-    local code = end_run(run, verb, length)
-    codes[#codes + 1] = code
-    has_finished = has_finished or (code == 0 and (verb == 'complete' or verb == 'fail'))
-    has_delayed = has_delayed or (code == 0 and (verb == 'retry_later' or verb == 'delay'))
-  end
-  for _, set in pairs(prunes) do
-    prune(set[1], base_key, set[2], set[3], set[4], now)
-  end
-end
-
-local taken, dropped, due, is_held_back = {}, {}, nil, false
+local ended = end_runs(keys, argv, FIRST, now)
+local taken, is_held_back, due = {}, false, nil
 if count > 0 then
-  promote_due(keys, now)
-  local allowed = allowance(keys, count)
-  is_held_back = allowed < count
-  if allowed > 0 then
-    taken, dropped = take(keys, allowed, { token = token, lock_ms = lock_ms, name = worker_name }, now)
-  end
-  if #taken < count and not is_held_back then
-    due = next_due(delayed_key)
-    if redis.call('EXISTS', wait_key, prioritized_key) == 0 then
-      redis.call('DEL', counter_key)
-    end
-  end
+  local worker = { token = token, lock_ms = lock_ms, name = worker_name }
+  taken, is_held_back, due = fetch(keys, count, worker, now, ended.dropped)
 end
-if has_delayed and (#taken == 0 or #taken < count) then
+if ended.has_delayed and (#taken == 0 or #taken < count) then
   mark_next_due(delayed_key, marker_key)
 end
-if has_finished and #taken == 0 and not is_held_back and not due
+if ended.has_finished and #taken == 0 and not is_held_back and not due
   and redis.call('EXISTS', wait_key, active_key, prioritized_key) == 0 then
   emit(events_key, 'drained')
 end
 
-remember_step(replay_key, sequence, replay_ms, codes, taken, token)
-return { int(now), due and int(math.floor(due)) or '-1', is_held_back and 1 or 0, codes, taken, dropped }
+remember_step(replay_key, sequence, replay_ms, ended.codes, taken, token)
+return {
+  int(now), due and int(math.floor(due)) or '-1', is_held_back and 1 or 0, ended.codes, taken,
+  ended.dropped,
+}

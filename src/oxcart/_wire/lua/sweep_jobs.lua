@@ -15,6 +15,7 @@ local is_active = ARGV[6] -- 1: spare jobs with a lock
 local emits = ARGV[7] -- 1: emit cleaned
 
 --- @include "lib/text"
+--- @include "lib/jobs"
 --- @include "lib/events"
 --- @include "lib/remove"
 
@@ -30,14 +31,14 @@ local function candidates()
   return redis.call('LRANGE', set_key, -(skip + width), -(skip + 1))
 end
 
--- A job's age counts from when it finished, else was taken, else was made.
+-- A job's age counts from when it finished, else was taken, else was made. What cannot be read
+-- counts as old.
 local function is_old(job_key)
-  if newest < 0 or kind == 'finished' then
+  if newest < 0 or kind == 'finished' or not is_job(job_key) then
     return true
   end
   local times = redis.call('HMGET', job_key, 'finishedOn', 'processedOn', 'timestamp')
-  local time = tonumber(times[1] or times[2] or times[3] or '0')
-  return time <= newest
+  return (tonumber(times[1] or times[2] or times[3] or '') or 0) <= newest
 end
 
 local function may_go(job_id)

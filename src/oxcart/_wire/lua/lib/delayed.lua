@@ -12,10 +12,14 @@ local function push_delayed(delayed_key, job_id, due_ms)
   redis.call('ZADD', delayed_key, score, job_id)
 end
 
--- Score of the earliest delayed job as ms, with a fraction; nil if there is none.
+-- Score of the earliest delayed job as ms, with a fraction; nil if there is none, or never due.
 local function next_due(delayed_key)
   local first = redis.call('ZRANGE', delayed_key, 0, 0, 'WITHSCORES')
-  return first[2] and tonumber(first[2]) / SEQUENCE
+  local score = first[2] and tonumber(first[2])
+  if not score or score == math.huge then
+    return nil
+  end
+  return score / SEQUENCE
 end
 
 local function mark_next_due(delayed_key, marker_key)

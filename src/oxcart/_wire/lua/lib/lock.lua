@@ -6,7 +6,7 @@ local function release_lock(base, stalled_key, job_id, token)
     return 0
   end
   local lock_key = base .. job_id .. ':lock' -- the job's own key
-  local holder = redis.call('GET', lock_key)
+  local holder = redis.pcall('GET', lock_key) -- another type is another's, and no error
   if holder == token then
     redis.call('DEL', lock_key)
     redis.call('SREM', stalled_key, job_id)

@@ -7,7 +7,8 @@ local function is_blocked(meta_key, active_key)
   if meta[1] then
     return true
   end
-  return meta[2] and redis.call('LLEN', active_key) >= tonumber(meta[2])
+  local limit = tonumber(meta[2] or '')
+  return limit and redis.call('LLEN', active_key) >= limit
 end
 
 local function wake(marker_key)

@@ -1,4 +1,4 @@
--- Removing jobs' keys and keeping retention (wire format, sections 1.2 and 9).
+-- Removing jobs' keys (wire format, section 1.2). Needs lib/jobs.
 local JOB_SUFFIXES = { '', ':logs', ':dependencies', ':processed', ':failed', ':unsuccessful' }
 
 -- Deletes all keys of the jobs; returns how many existed.
@@ -22,7 +22,7 @@ end
 
 -- Whether a job is the pending iteration of a living scheduler (section 7.15).
 local function is_pending_iteration(repeat_key, job_key, job_id)
-  local scheduler = redis.call('HGET', job_key, 'rjk')
+  local scheduler = is_job(job_key) and redis.call('HGET', job_key, 'rjk')
   if not scheduler then
     return false
   end

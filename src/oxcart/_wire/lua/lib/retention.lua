@@ -23,12 +23,17 @@ local function prune_by_count(set_key, base, count)
   end
 end
 
--- count -1 and age -1 set no limit.
-local function prune(set_key, base, count, age_s, limit, now_ms)
-  if age_s >= 0 then
-    prune_by_age(set_key, base, age_s, math.min(limit, PRUNE_LIMIT), now_ms)
+local function asks_the_same(one, other)
+  return one.keep_count == other.keep_count and one.keep_age == other.keep_age
+    and one.keep_limit == other.keep_limit
+end
+
+-- Applies what a finished run keeps of its set; -1 sets no limit.
+local function prune(set_key, base, run, now_ms)
+  if run.keep_age >= 0 then
+    prune_by_age(set_key, base, run.keep_age, math.min(run.keep_limit, PRUNE_LIMIT), now_ms)
   end
-  if count > 0 then
-    prune_by_count(set_key, base, count)
+  if run.keep_count > 0 then
+    prune_by_count(set_key, base, run.keep_count)
   end
 end

@@ -1,4 +1,4 @@
--- Takes ready jobs (wire format, section 7.4). Needs lib/events, lib/ready, lib/delayed.
+-- Takes ready jobs (wire format, section 7.4). Needs lib/jobs, lib/events, lib/ready, lib/delayed.
 local TAKE_ROUNDS = 5
 
 -- Pops up to count ids: waiting first, then prioritized.
@@ -24,30 +24,21 @@ local function hold(keys, job_id, worker, now)
   redis.call('SET', job_key .. ':lock', worker.token, 'PX', worker.lock_ms)
   redis.call('LPUSH', keys.active, job_id)
   emit(keys.events, 'active', 'jobId', job_id, 'prev', 'waiting')
+  local size, now_text = #fields, int(now)
+  fields[size + 1], fields[size + 2] = 'processedOn', now_text -- the reader takes the last value
   if worker.name == '' then
-    redis.call('HSET', job_key, 'processedOn', int(now))
+    redis.call('HSET', job_key, 'processedOn', now_text)
   else
-    redis.call('HSET', job_key, 'processedOn', int(now), 'pb', worker.name)
+    redis.call('HSET', job_key, 'processedOn', now_text, 'pb', worker.name)
+    fields[size + 5], fields[size + 6] = 'pb', worker.name
   end
-  redis.call('HINCRBY', job_key, 'ats', 1)
+  fields[size + 3], fields[size + 4] = 'ats', int(count_up(job_key, 'ats'))
   return fields
 end
 
--- How many jobs may be taken: none while paused, no more than the global concurrency leaves.
-local function allowance(keys, count)
-  local meta = redis.call('HMGET', keys.meta, 'paused', 'concurrency')
-  if meta[1] then
-    return 0
-  end
-  if meta[2] then
-    return math.min(count, math.max(0, tonumber(meta[2]) - redis.call('LLEN', keys.active)))
-  end
-  return count
-end
-
--- Returns {id, fields} for each job taken, and the ids that were dropped.
-local function take(keys, count, worker, now)
-  local taken, dropped = {}, {}
+-- Returns {id, fields} for each job taken; ids without a readable job are added to `dropped`.
+local function take(keys, count, worker, now, dropped)
+  local taken = {}
   for _ = 1, TAKE_ROUNDS do
     local popped = pop_ready(keys, count - #taken)
     for _, job_id in ipairs(popped) do
@@ -65,5 +56,5 @@ local function take(keys, count, worker, now)
   if #taken > 0 then
     wake(keys.marker)
   end
-  return taken, dropped
+  return taken
 end

@@ -1,0 +1,50 @@
+-- Puts a job that was run back into its queue (wire format, sections 7.6 and 7.7).
+-- Needs lib/text, lib/jobs, lib/events, lib/ready, lib/delayed, lib/promote, lib/lock, lib/finish.
+
+local function retry(keys, run, now, length, dropped)
+  promote_due(keys, now, dropped)
+  local code = leave_active(keys, run, failure_fields(run))
+  if code == 0 then
+    local side = run.lifo and 'RPUSH' or 'LPUSH'
+    push_ready(keys.wait, keys.prioritized, keys.counter, run.id, priority_of(run.key), side)
+    wake_unless_blocked(keys.meta, keys.active, keys.marker)
+    count_up(run.key, 'atm')
+    emit_trimmed(keys.events, length, 'waiting', 'jobId', run.id, 'prev', 'active')
+  end
+  return code
+end
+
+-- Run again later. A retry counts an attempt and keeps its reason, a plain move does neither.
+local function delay(keys, run, now, length, counts)
+  local code = leave_active(keys, run, counts and failure_fields(run) or {})
+  if code == 0 then
+    local wait = run.until_ms > 0 and math.max(0, run.until_ms - now) or run.delay
+    push_delayed(keys.delayed, run.id, now + wait)
+    if counts then
+      count_up(run.key, 'atm')
+    end
+    redis.call('HSET', run.key, 'delay', int(wait))
+    emit_trimmed(keys.events, length, 'delayed', 'jobId', run.id, 'delay', int(now + wait))
+  end
+  return code
+end
+
+-- Back to where it is taken from next; no attempt is counted, no error if it had left already.
+local function give_back(keys, run, length)
+  if not is_job(run.key) then
+    return JOB_MISSING
+  end
+  local code = release_lock(keys.base, keys.stalled, run.id, run.token)
+  if code ~= 0 or redis.call('LREM', keys.active, 1, run.id) == 0 then
+    return code
+  end
+  local priority = priority_of(run.key)
+  if priority > 0 then
+    redis.call('ZADD', keys.prioritized, priority * PRIORITY_STEP, run.id)
+  else
+    redis.call('RPUSH', keys.wait, run.id)
+    wake_unless_blocked(keys.meta, keys.active, keys.marker)
+  end
+  emit_trimmed(keys.events, length, 'waiting', 'jobId', run.id, 'prev', 'active')
+  return code
+end

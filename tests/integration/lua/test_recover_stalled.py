@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import pytest
+from tests.integration.lua.keyspace import NOW, Keyspace, Table, job
+
+from oxcart._store.calls.holding import recover_stalled
+
+REASON = "job stalled more than allowable limit"
+
+
+async def check(space: Keyspace, *, max_stalled: int = 1, interval_ms: int = 30_000) -> list[str]:
+    """Run a check although the last one was just now."""
+    space.client.delete(space.keys.stalled_check)
+    return await check_if_due(space, max_stalled=max_stalled, interval_ms=interval_ms)
+
+
+async def check_if_due(
+    space: Keyspace, *, max_stalled: int = 1, interval_ms: int = 30_000
+) -> list[str]:
+    call = recover_stalled(
+        space.keys, clock=space.clock, interval_ms=interval_ms, max_stalled=max_stalled
+    )
+    recovered: list[str] = await space.run(call)
+    return recovered
+
+
+async def test_lockless_job_is_marked_first_and_recovered_by_the_second_check(
+    space: Keyspace,
+) -> None:
+    space.write({"active": ["2", "1"], "1": job(), "2": job(), "2:lock": "tok"})
+
+    first = await check(space)
+    marked = space.read()["stalled"]
+    second = await check(space)
+
+    assert (first, marked, second) == ([], {"1", "2"}, ["1"])
+    assert space.read() == {
+        "active": ["2"], "2": job(), "2:lock": "tok", "1": job(stc="1"), "wait": ["1"],
+        "marker": {"0": 0}, "stalled": {"2"}, "stalled-check": str(NOW),
+    }  # fmt: skip
+    assert space.events() == [("waiting", "1", "active"), ("stalled", "1")]
+
+
+async def test_one_check_an_interval_runs_in_the_whole_fleet(space: Keyspace) -> None:
+    space.write({"active": ["1"], "1": job(), "stalled": {"1"}})
+
+    answers = [await check_if_due(space, interval_ms=60_000) for _ in range(3)]
+
+    assert answers == [["1"], [], []]
+    assert 50_000 < space.ttl_ms("stalled-check") <= 60_000
+
+
+@pytest.mark.parametrize(
+    ("recovered_before", "max_stalled", "is_failed"),
+    [(None, 1, False), ("1", 1, True), ("1", 2, False), (None, 0, True), ("often", 1, False)],
+)
+async def test_job_recovered_too_often_is_to_be_failed_by_whoever_takes_it(
+    space: Keyspace, recovered_before: str | None, max_stalled: int, is_failed: bool
+) -> None:
+    counted = {} if recovered_before is None else {"stc": recovered_before}
+    space.write({"active": ["1"], "1": job(**counted), "stalled": {"1"}})
+
+    assert await check(space, max_stalled=max_stalled) == ["1"]
+
+    assert space.read()["1"].get("defa") == (REASON if is_failed else None)
+    assert space.read()["wait"] == ["1"]
+
+
+@pytest.mark.parametrize(
+    "scheduler", [{"repeat": {"s": 1.0}}, {"repeat:s": {"name": "n"}}], ids=["entry", "hash"]
+)
+async def test_job_of_a_living_scheduler_is_recovered_for_ever(
+    space: Keyspace, scheduler: Table
+) -> None:
+    space.write({"active": ["1"], "1": job(rjk="s", stc="9"), "stalled": {"1"}, **scheduler})
+
+    await check(space)
+
+    assert "defa" not in space.read()["1"]
+
+
+async def test_job_of_a_scheduler_that_is_gone_is_not(space: Keyspace) -> None:
+    space.write({"active": ["1"], "1": job(rjk="s", stc="9"), "stalled": {"1"}})
+
+    await check(space)
+
+    assert space.read()["1"]["defa"] == REASON
+
+
+@pytest.mark.parametrize("beside", [{}, {"bad": "a string"}, {"bad": {"a": 1}}])
+async def test_id_without_a_readable_job_leaves_active_and_holds_nothing_up(
+    space: Keyspace, beside: Table
+) -> None:
+    space.write({"active": ["bad", "1"], "stalled": {"bad", "1"}, "1": job(), **beside})
+
+    recovered = await check(space)
+
+    assert recovered == ["1"]
+    found = space.read()
+    assert (found["wait"], "active" in found) == (["1"], False)
+    assert found.get("bad") == beside.get("bad")
+
+
+async def test_marked_job_that_ended_meanwhile_is_left_alone(space: Keyspace) -> None:
+    space.write({"stalled": {"1"}, "1": job(), "completed": {"1": 5}})
+
+    assert await check(space) == []
+
+    assert space.read() == {"1": job(), "completed": {"1": 5}, "stalled-check": str(NOW)}
+
+
+async def test_recovered_jobs_wake_nobody_on_a_paused_queue(space: Keyspace) -> None:
+    space.write({"active": ["1"], "1": job(), "stalled": {"1"}, "meta": {"paused": "1"}})
+
+    await check(space)
+
+    assert "marker" not in space.read()
+
+
+async def test_many_active_jobs_are_marked(space: Keyspace) -> None:
+    """More than one command could take."""
+    ids = [f"j{number}" for number in range(12_000)]
+    space.write({"active": ids})
+
+    await check(space)
+
+    assert space.read()["stalled"] == set(ids)
+
+
+async def test_recovered_job_is_the_next_to_be_taken(space: Keyspace) -> None:
+    space.write({"active": ["1"], "1": job(priority="5"), "stalled": {"1"}, "wait": ["3", "2"]})
+
+    await check(space)
+
+    assert space.read()["wait"] == ["3", "2", "1"]
+
+
+async def test_check_trims_the_stream(space: Keyspace) -> None:
+    space.write({"meta": {"opts.maxLenEvents": "100"}})
+    pipeline = space.client.pipeline()
+    for number in range(1_000):
+        pipeline.xadd(space.keys.events, {"event": "old", "n": str(number)})
+    pipeline.execute()
+
+    await check(space)
+
+    assert len(space.events()) < 300

@@ -1,0 +1,88 @@
+"""Where oxcart differs from BullMQ on purpose. Each difference says why, and there is a test.
+
+``hazard`` vectors record defects of BullMQ. Each has its check here: what oxcart does instead, or
+that it goes on working on what BullMQ left behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.interop.session import PREFIX, Session
+from tests.interop.snapshot import take_snapshot
+from tests.interop.vectors import Step
+
+from oxcart import JobState
+
+
+def is_refused_on_purpose(step: Step) -> bool:
+    """Whether BullMQ takes a job's id that oxcart refuses.
+
+    An id of exactly three parts (``a:b:c``) passes BullMQ for the sake of old repeatable jobs. As
+    a child it breaks the removal of its parent, so oxcart refuses every ``:`` (wire format,
+    section 3). The job is then written as BullMQ does it, so that the rest can be compared.
+    """
+    job_id = (step.get("opts") or {}).get("jobId", "")
+    return job_id.count(":") == 2 and not job_id.startswith("0:")
+
+
+@dataclass(frozen=True, slots=True)
+class Hazard:
+    """What is checked after a hazard vector's steps.
+
+    Attributes:
+        check: what oxcart does on what is there then.
+        is_compared: the defect is an older release's alone, so that the recorded results, keys and
+            events hold for oxcart too.
+    """
+
+    check: Callable[[Session], Awaitable[None]]
+    is_compared: bool = False
+
+
+async def the_id_without_a_hash_was_dropped(session: Session) -> None:
+    """BullMQ takes the id, leaves a stub hash and a lock, and hangs on a nameless job."""
+    found = take_snapshot(session.client)
+    base = f"{PREFIX}:q:"
+    assert found.keys() == {base + "id", base + "meta", base + "events", base + "marker"}
+    assert [entry[1] for entry in found[base + "events"].value] == ["added", "waiting"]
+
+
+async def the_overwritten_job_is_in_no_state(session: Session) -> None:
+    """The job that the older release's resume lost is told as such; the other one is taken."""
+    queue = session.queue(_QUEUE)
+
+    assert await queue.get_state("1") is JobState.UNKNOWN
+    assert await session.play(_TAKE) == _taken("2")
+    assert await session.play(_TAKE) == _taken(None)
+
+
+async def the_job_without_a_marker_is_taken(session: Session) -> None:
+    """A worker that looks for work finds the job although nothing woke it up."""
+    assert await session.play(_TAKE) == _taken("1")
+
+
+async def is_usable(session: Session) -> None:
+    """Of a hazard that is not known here: the queue can be read, used and emptied."""
+    queue = session.queue(_QUEUE)
+    await queue.get_counts()
+    await queue.resume()
+    while (await session.play(_TAKE))["jobId"] is not None:
+        pass
+    await queue.drain(delayed=True)
+
+
+HAZARDS = {
+    "043-take-no-hash": Hazard(the_id_without_a_hash_was_dropped),
+    "179-mixed-v5-resume-loses-wait": Hazard(the_overwritten_job_is_in_no_state, is_compared=True),
+    "180-mixed-v5-resume-no-marker": Hazard(the_job_without_a_marker_is_taken, is_compared=True),
+}
+
+_QUEUE: Step = {"queue": "q"}
+_TAKE: Step = {"op": "take", "queue": "q", "token": "tok-check", "now": 1_700_001_000_000}
+
+
+def _taken(job_id: str | None) -> dict[str, Any]:
+    return {"jobId": job_id, "rateLimitDelay": 0, "delayUntil": 0}
