@@ -209,7 +209,8 @@ class Fetcher:
             log.error("job.dropped queue=%s job_id=%s: it has no data", self._keys.queue, job_id)
         for taken in reply.taken:
             self._launch(taken, started_at)
-        if count == 0 or len(reply.taken) == count:
+        # A repeated step is answered from memory, without the jobs whose locks ran out since.
+        if count == 0 or len(reply.taken) == count or self._stepper.has_repeated:
             self._may_have_work = True
         else:
             self._arm()

@@ -48,6 +48,8 @@ class Stepper:
         self._worker_name = worker_name
         self._lock_ms = lock_ms
         self._sequence = 0
+        self.has_repeated = False
+        """Whether the last step was sent again: then the queue may hold more than it answered."""
 
     async def step(self, runs: Sequence[EndedRun], count: int) -> StepReply:
         """End runs and take jobs; waits for as long as the server cannot be reached.
@@ -71,10 +73,12 @@ class Stepper:
             sequence=self._sequence,
         )
         reconnect = Reconnect()
+        self.has_repeated = False
         while True:
             try:
                 return await self._store.run(call)
             except StoreUnavailable as error:
+                self.has_repeated = True
                 if reconnect.is_first:
                     log.warning("worker.waiting_for_server queue=%s: %s", self._keys.queue, error)
                 await reconnect.wait()

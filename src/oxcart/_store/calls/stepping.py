@@ -166,7 +166,7 @@ def _traces(run: EndedRun, trace: str) -> bytes:
 
 def _read_step(reply: list[Any], token: str) -> StepReply:
     now, due, held_back, codes, taken, dropped = reply
-    # An id that is not UTF-8 cannot be named again, so its job is not run: it fails as stalled.
+    # An id that is not UTF-8 cannot be named again, so its job is not run.
     unreadable = [job_id for job_id, _ in taken if not _is_text(job_id)]
     return StepReply(
         now_ms=int(now),

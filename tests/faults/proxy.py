@@ -1,0 +1,114 @@
+"""A TCP proxy between a client and the server, with the faults that real networks have."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+CHUNK = 65_536
+
+
+@dataclass(eq=False, slots=True)
+class _Link:
+    client: asyncio.StreamWriter
+    server: asyncio.StreamWriter
+    is_dead: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class FaultProxy:
+    """Forwards connections to a server until it is told to misbehave.
+
+    Args:
+        target: URL of the server.
+    """
+
+    def __init__(self, target: str) -> None:
+        self._port = urlsplit(target).port
+        self._links: set[_Link] = set()
+        self._requests_flow = asyncio.Event()
+        self._replies_flow = asyncio.Event()
+        self.resume()
+        self.url = ""
+        """Where clients connect to."""
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[FaultProxy]:
+        """Accept connections while the body runs."""
+        async with asyncio.TaskGroup() as group:
+            tasks: list[asyncio.Task[None]] = []
+
+            def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                tasks.append(group.create_task(self._forward(reader, writer)))
+
+            server = await asyncio.start_server(accept, "127.0.0.1", 0)
+            port = server.sockets[0].getsockname()[1]
+            self.url = f"redis://127.0.0.1:{port}/0"
+            try:
+                yield self
+            finally:
+                server.close()
+                for task in tasks:
+                    task.cancel()
+
+    def cut(self) -> None:
+        """Reset all connections; new ones are accepted."""
+        for link in self._links:
+            link.client.transport.abort()
+            link.server.transport.abort()
+            link.is_dead.set()
+
+    def half_open(self) -> None:
+        """Never forward nor close the present connections again; new ones work."""
+        for link in self._links:
+            link.is_dead.set()
+
+    def stall(self) -> None:
+        """Hold everything back, on new connections too, until it is resumed."""
+        self._requests_flow.clear()
+        self._replies_flow.clear()
+
+    def hold_replies(self) -> None:
+        """Let requests through and hold replies back, until it is resumed or cut."""
+        self._replies_flow.clear()
+
+    def resume(self) -> None:
+        """Let everything flow again, with what was held back."""
+        self._requests_flow.set()
+        self._replies_flow.set()
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            from_server, to_server = await asyncio.open_connection("127.0.0.1", self._port)
+        except OSError:
+            writer.transport.abort()
+            return
+        link = _Link(writer, to_server)
+        self._links.add(link)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._pump(link, reader, to_server, self._requests_flow))
+                group.create_task(self._pump(link, from_server, writer, self._replies_flow))
+        finally:
+            self._links.discard(link)
+            writer.transport.abort()
+            to_server.transport.abort()
+
+    async def _pump(
+        self,
+        link: _Link,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        flow: asyncio.Event,
+    ) -> None:
+        with suppress(OSError):
+            while chunk := await reader.read(CHUNK):
+                await flow.wait()
+                if link.is_dead.is_set():
+                    continue  # swallowed, so that the other side hears neither data nor an end
+                writer.write(chunk)
+                await writer.drain()
+        if not link.is_dead.is_set():
+            writer.close()
