@@ -220,6 +220,8 @@ class App:
                     f"queue {queue!r} has no job in this application; it has jobs in: "
                     f"{', '.join(sorted(declared)) or 'no queue'}"
                 )
+        if not concurrency:
+            raise ConfigError("this application has no jobs; declare one with @app.job")
         threads = HandlerThreads(sum(concurrency.values()))
         return AppWorker(
             self._store,

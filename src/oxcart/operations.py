@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -86,25 +86,28 @@ class CleanReport:
     failed_count: int
 
 
-async def get_all_queue_status(app: App | None = None) -> SystemStatus:
+async def get_all_queue_status(
+    app: App | None = None, *, queues: Sequence[str] = QUEUES
+) -> SystemStatus:
     """Find out how the queues are.
 
     Args:
         app: whose queues; without it the environment's settings say.
+        queues: which; the built-in ones by default.
     """
     async with _opened(app) as open_app:
         now = datetime.now(UTC)
         try:
-            queues = [_judge(name, await open_app.queue(name).get_counts()) for name in QUEUES]
+            found = [_judge(name, await open_app.queue(name).get_counts()) for name in queues]
         except StoreError:
             return SystemStatus(
                 overall_status="unhealthy", redis_connected=False, queues=(), timestamp=now
             )
-        is_healthy = all(queue.is_healthy for queue in queues)
+        is_healthy = all(queue.is_healthy for queue in found)
         return SystemStatus(
             overall_status="healthy" if is_healthy else "degraded",
             redis_connected=True,
-            queues=tuple(queues),
+            queues=tuple(found),
             timestamp=now,
         )
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from oxcart.errors import ConfigError
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+RedisUrl = Annotated[str, msgspec.Meta(pattern=r"^(rediss?|unix)://")]
+WebUrl = Annotated[str, msgspec.Meta(pattern=r"^https?://")]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -22,7 +24,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Where this runs. Production refuses everything that is only good for development."""
     data_dir: Path = Path(".oxcart")
     """Folder of the embedded Valkey, the SQLite file, the development mailbox and the exports."""
-    redis_url: str | None = None
+    redis_url: RedisUrl | None = None
     """Redis or Valkey; without it a private Valkey is started in ``data_dir``."""
     prefix: str = "bull"
     """Prefix of every key, as BullMQ's."""
@@ -38,12 +40,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """``auto``: implicit on port 465, none on loopback, else STARTTLS (required)."""
 
     app_name: str = "Cofactor Club"
-    app_url: str = "http://localhost:3000"
+    app_url: WebUrl = "http://localhost:3000"
     """The web application that links in e-mails lead to."""
 
     api_host: str = "127.0.0.1"
     api_port: Port = 8400
-    api_url: str | None = None
+    api_url: WebUrl | None = None
     """The API as its clients reach it; without it ``http://{api_host}:{api_port}``."""
     operator_keys: tuple[str, ...] = ()
     """API keys that may see and do everything."""
@@ -86,7 +88,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 values[field] = _convert(raw, hints[field])
             except msgspec.ValidationError as error:
                 shown = "(hidden)" if field in SECRET_FIELDS else repr(raw)
-                problems.append(f"{name} is {shown}: {error}")
+                problems.append(f"{name} is {shown}: {_wish(hints[field]) or error}")
         if problems:
             raise ConfigError("wrong settings: " + "; ".join(problems))
         return cls(**values)  # type: ignore[arg-type]  # each value was converted by its own hint
@@ -105,6 +107,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Show the settings with secrets masked."""
         shown = (f"{name}={self._shown(name)}" for name in self.__struct_fields__)
         return f"Settings({', '.join(shown)})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Show the settings with secrets masked, in rich's tracebacks and prints too."""
+        return [
+            (name, "***" if name in SECRET_FIELDS and getattr(self, name) else getattr(self, name))
+            for name in self.__struct_fields__
+        ]
 
     def _shown(self, name: str) -> str:
         value = getattr(self, name)
@@ -154,10 +163,20 @@ SECRET_FIELDS = frozenset(
 """Settings that are never shown: URLs may hold passwords."""
 
 
+def _wish(hint: object) -> str | None:
+    """What a setting wants, where its type says it better than the error does."""
+    if get_origin(hint) is Literal:
+        return "it must be one of " + ", ".join(get_args(hint))
+    return None
+
+
 def _convert(raw: str, hint: object) -> object:
     """Turn a variable's text into the setting's type."""
     if hint == tuple[str, ...]:
         return tuple(part.strip() for part in raw.split(",") if part.strip())
     if hint in (Path, Path | None):
-        return Path(raw).expanduser()
+        try:
+            return Path(raw).expanduser()
+        except RuntimeError as error:
+            raise msgspec.ValidationError(str(error)) from error
     return msgspec.convert(raw, hint, strict=False)

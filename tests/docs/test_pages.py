@@ -12,7 +12,9 @@ PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglo
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)")
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/tutorials/ten-minutes.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/tutorials/ten-minutes.md", "docs/how-to/web-frameworks.md"]
+)
 def test_programs_of_the_page_print_what_it_says(name: str, tmp_path: Path) -> None:
     assert play(ROOT / name, tmp_path) > 0
 

@@ -39,9 +39,16 @@ class FaultProxy:
         """Accept connections while the body runs."""
         async with asyncio.TaskGroup() as group:
             tasks: list[asyncio.Task[None]] = []
+            is_closing = False
 
             def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                tasks.append(group.create_task(self._forward(reader, writer)))
+                if is_closing:
+                    writer.transport.abort()
+                    return
+                task = group.create_task(self._forward(reader, writer))
+                # Also for a task that is cancelled before it has begun.
+                task.add_done_callback(lambda _: writer.transport.abort())
+                tasks.append(task)
 
             server = await asyncio.start_server(accept, "127.0.0.1", 0)
             port = server.sockets[0].getsockname()[1]
@@ -49,6 +56,7 @@ class FaultProxy:
             try:
                 yield self
             finally:
+                is_closing = True
                 server.close()
                 for task in tasks:
                     task.cancel()

@@ -66,6 +66,7 @@ def test_variable_sets_its_field(variable: str, text: str, field: str, value: ob
 
 VALUES = {
     "OXCART_ENV": "test",
+    "REDIS_URL": "redis://some.example",
     "SMTP_PORT": "2525",
     "OXCART_SMTP_TLS": "none",
     "OXCART_API_PORT": "8500",
@@ -84,7 +85,13 @@ VALUES = {
     [(field, variable) for field, names in ENVIRONMENT.items() for variable in names],
 )
 def test_every_variable_sets_its_field_and_no_other(field: str, variable: str) -> None:
-    settings = Settings.from_env({variable: VALUES.get(variable, "some-text")})
+    settings = Settings.from_env(
+        {
+            variable: VALUES.get(
+                variable, "https://some.example" if field.endswith("_url") else "some-text"
+            )
+        }
+    )
 
     changed = {
         name
@@ -118,7 +125,7 @@ def test_all_problems_are_named_at_once() -> None:
 def test_secrets_are_not_shown() -> None:
     secret = "s3cret-value"
     values = {
-        name: secret
+        name: f"redis://:{secret}@host" if field == "redis_url" else secret
         for field, names in ENVIRONMENT.items()
         for name in names
         if field in SECRET_FIELDS
@@ -141,3 +148,28 @@ def test_secrets_are_not_in_the_message_about_other_variables() -> None:
 def test_base_url_is_made_of_host_and_port_unless_it_is_given() -> None:
     assert "http://0.0.0.0:80" == Settings(api_host="0.0.0.0", api_port=80).base_url  # noqa: S104
     assert "https://api.example" == Settings(api_url="https://api.example/").base_url
+
+
+def test_secrets_are_not_shown_by_rich() -> None:
+    settings = Settings.from_env({"REDIS_URL": "redis://:s3cret@host", "OXCART_LOG_LEVEL": "debug"})
+
+    shown = dict(settings.__rich_repr__())
+
+    assert ("***", "debug") == (shown["redis_url"], shown["log_level"])
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "wish"),
+    [
+        ("REDIS_URL", "127.0.0.1:6379", "rediss?|unix"),
+        ("OXCART_API_URL", "foo", "https?"),
+        ("OXCART_ENV", "prod", "development, production, test"),
+        ("OXCART_DATA_DIR", "~no-such-user/x", "home directory"),
+    ],
+)
+def test_wrong_value_is_told_with_what_is_wanted(variable: str, text: str, wish: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Settings.from_env({variable: text})
+
+    assert variable in str(caught.value)
+    assert wish in str(caught.value)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oxcart._store.location import Location
+from oxcart.errors import ConfigError
 
 if TYPE_CHECKING:
     from oxcart.embedded import EmbeddedValkey
@@ -27,6 +28,8 @@ def locate(redis_url: str | None, data_dir: str | PathLike[str]) -> Location:
     """
     url = redis_url or os.environ.get("REDIS_URL", "").strip()
     if url:
+        if not url.startswith(("redis://", "rediss://", "unix://")):
+            raise ConfigError("the Redis URL must start with redis://, rediss:// or unix://")
         return Location.at(url)
     folder = Path(data_dir)
     return Location(lambda: _server(folder).url, restore=lambda: _server(folder).ensure())

@@ -146,6 +146,12 @@ class QueueWorker:
                 group.create_task(self._abandon_overdue()),
             ]
             await stopping.wait()
+            log.info(
+                "worker.stopping queue=%s jobs=%d grace_s=%g",
+                self._keys.queue,
+                self.fetcher.running_count,
+                grace_s,
+            )
             self.fetcher.drain()
             await end(*roles[:3])
             # The waiter may have taken a marker just then: another worker needs it.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 
 from rich.console import Console
 
 from oxcart.cli.children import Children
 from oxcart.cli.programs import on_stop_signals, start_program
+from oxcart.cli.start_checks import check_start
 from oxcart.database.engine import Database
 from oxcart.database.errors import DatabaseNotEmpty
 from oxcart.database.sample import fill_with_sample
@@ -29,13 +31,17 @@ async def run_dev(*, port: int | None, with_sample: bool) -> int:
     settings = start_program()
     if settings.is_production:
         raise ConfigError("oxcart dev is for development; OXCART_ENV is production")
+    check_start(settings)
+    check_port(settings.api_host, settings.api_port if port is None else port)
     stop = asyncio.Event()
-    on_stop_signals(stop.set)
+    on_stop_signals(lambda: _note_stop(stop))
     server = None if settings.redis_url else EmbeddedValkey(settings.data_dir)
     if server is not None:
         await asyncio.to_thread(server.start)
     try:
         await prepare_database(settings, with_sample=with_sample)
+        if stop.is_set():
+            return 0
         async with Children() as children:
             await start_programs(children, settings, port=port)
             _tell_addresses(settings, port, server)
@@ -43,6 +49,27 @@ async def run_dev(*, port: int | None, with_sample: bool) -> int:
     finally:
         if server is not None:
             await asyncio.to_thread(server.stop)
+
+
+def check_port(host: str, port: int) -> None:
+    """Find out that a port is taken before anything is started.
+
+    Raises:
+        ConfigError: it cannot be listened on.
+    """
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        socket.create_server((host, port), family=family).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            f"cannot listen on {host}:{port}: {error}; choose another with --port"
+        ) from error
+
+
+def _note_stop(stop: asyncio.Event) -> None:
+    if not stop.is_set():
+        console.print("stopping ...")
+    stop.set()
 
 
 async def prepare_database(settings: Settings, *, with_sample: bool) -> None:
@@ -76,7 +103,6 @@ async def _wait_for_end(children: Children, stop: asyncio.Event) -> int:
         stopped.cancel()
         if not ended.done():
             ended.cancel()
-            console.print("stopping ...")
             return 0
     name, code = ended.result()
     console.print(f"[red]the {name} ended by itself with code {code}; stopping[/red]")

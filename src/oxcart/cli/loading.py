@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from pathlib import Path
 
 from oxcart.app import App
@@ -25,10 +26,22 @@ def load_app(path: str) -> App:
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name is None or not module_name.startswith(error.name):
-            raise  # something that the application itself imports
-        raise ConfigError(f"there is no module {module_name!r} (of {path!r})") from error
+        if error.name is not None and module_name.startswith(error.name):
+            raise ConfigError(f"there is no module {module_name!r} (of {path!r})") from error
+        raise ConfigError(_import_problem(path, error)) from error
+    # Whatever the application's own code raises while it is imported is told, not traced.
+    except Exception as error:
+        raise ConfigError(_import_problem(path, error)) from error
     app = getattr(module, attribute or "app", None)
     if not isinstance(app, App):
         raise ConfigError(f"{path!r} names no oxcart.App; write it as module:attribute")
     return app
+
+
+def _import_problem(path: str, error: Exception) -> str:
+    """Where and why an application cannot be imported: the user's own line, not ours."""
+    what = "".join(traceback.format_exception_only(error)).strip()
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "importlib" not in frame.filename]
+    where = f" ({own[-1].filename}, line {own[-1].lineno})" if len(own) > 1 else ""
+    return f"{path!r} cannot be imported{where}: {what}"

@@ -15,19 +15,36 @@ EXIT_FAILED = 1
 EXIT_UNREACHABLE = 3
 """Exit codes: 0 done, 1 the work or check failed, 2 wrong usage, 3 no server or wrong settings."""
 
+PORT_OPTION = typer.Option(help="Port of the API; 0 takes a free one.", min=0, max=65_535)
+
 cli = typer.Typer(
     name="oxcart",
     help="Background jobs for Python web applications.",
     no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 
+@cli.callback()
+def options(
+    version: Annotated[  # noqa: FBT002  # a flag
+        bool, typer.Option("--version", help="Show the version.", is_eager=True)
+    ] = False,
+) -> None:
+    """Background jobs for Python web applications."""
+    if version:
+        from oxcart import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
 @cli.command()
 def api(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    port: Annotated[int | None, PORT_OPTION] = None,
 ) -> None:
     """Serve the HTTP API until stopped."""
     from oxcart.cli.programs import run_api
@@ -69,7 +86,7 @@ def worker(
 
 @cli.command()
 def dev(
-    port: Annotated[int | None, typer.Option(help="Port of the API.")] = None,
+    port: Annotated[int | None, PORT_OPTION] = None,
     sample: Annotated[  # noqa: FBT002  # --sample/--no-sample
         bool, typer.Option(help="Fill an empty development database with sample data.")
     ] = True,
@@ -82,6 +99,13 @@ def dev(
 
 @cli.command()
 def status(
+    app: Annotated[
+        str | None,
+        typer.Argument(
+            help="Your application, as MODULE:ATTRIBUTE; default: the built-in e-mails and exports."
+        ),
+    ] = None,
+    *,
     output: Annotated[str, typer.Option("--output", "-o", help="table or json.")] = "table",
 ) -> None:
     """Show how the queues and the database are. Exits 0 when healthy, 1 when not."""
@@ -89,7 +113,7 @@ def status(
 
     if output not in ("table", "json"):
         raise typer.BadParameter(f"{output!r} is neither table nor json", param_hint="--output")
-    _run(show_status(as_json=output == "json"))
+    _run(show_status(app, as_json=output == "json"))
 
 
 @cli.command()
@@ -129,11 +153,11 @@ def _run(program: Coroutine[Any, Any, int | None]) -> None:
     """Run a program on uvloop where it is installed, and tell its errors without a traceback."""
     try:
         code = _on_event_loop(program)
-    except* ConfigError as group:
-        _tell(group, EXIT_UNREACHABLE)
-    except* StoreUnavailable as group:
+    except* (ConfigError, StoreUnavailable) as group:
         _tell(group, EXIT_UNREACHABLE)
     except* OxcartError as group:
+        _tell(group, EXIT_UNREACHABLE if _is_database_away(group) else EXIT_FAILED)
+    except* OSError as group:  # a folder that cannot be written, an address that is not ours
         _tell(group, EXIT_FAILED)
     except* KeyboardInterrupt:
         sys.exit(130)
@@ -154,6 +178,12 @@ def _tell(group: BaseExceptionGroup[BaseException], code: int) -> None:
     for error in _leaves(group):
         typer.secho(f"oxcart: {error}", fg=typer.colors.RED, err=True)
     sys.exit(code)
+
+
+def _is_database_away(group: BaseExceptionGroup[BaseException]) -> bool:
+    from oxcart.database.errors import DatabaseUnavailable
+
+    return any(isinstance(error, DatabaseUnavailable) for error in _leaves(group))
 
 
 def _leaves(error: BaseException) -> list[BaseException]:

@@ -12,6 +12,7 @@ from oxcart import Timeouts
 from oxcart.app import AppWorker
 from oxcart.cli.lifeline import watch_parent
 from oxcart.cli.loading import load_app
+from oxcart.cli.start_checks import check_start
 from oxcart.http.app import create_app
 from oxcart.http.server import serve
 from oxcart.observe.logs import configure_logs
@@ -29,6 +30,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 async def run_api(*, host: str | None = None, port: int | None = None) -> None:
     """Serve the API, and look after exports that wait for the queue, until a signal."""
     settings = start_program()
+    check_start(settings, serves_http=True)
     stop = asyncio.Event()
     on_stop_signals(stop.set)
     watch_parent(stop.set)
@@ -50,7 +52,11 @@ async def run_worker(queues: dict[str, int | None], *, name: str | None = None) 
     """Run a worker until a signal; the second signal puts running jobs back at once."""
     settings = start_program()
     default = {"email": settings.email_concurrency, "export": settings.export_concurrency}
-    wanted = {queue: places or default.get(queue, 1) for queue, places in queues.items()}
+    check_start(settings, sends_mail=True)
+    wanted = {
+        queue: default.get(queue, 1) if places is None else places
+        for queue, places in queues.items()
+    }
     async with open_system(settings) as system:
         worker = system.worker(wanted or default, name=name)
         _stop_on_signals(worker)
@@ -67,7 +73,9 @@ async def run_app_worker(path: str, queues: dict[str, int | None], *, name: str 
     """
     settings = start_program()
     app = load_app(path)
-    wanted = {queue: places or DEFAULT_CONCURRENCY for queue, places in queues.items()}
+    wanted = {
+        queue: DEFAULT_CONCURRENCY if places is None else places for queue, places in queues.items()
+    }
     async with app:
         worker = app.worker(
             wanted or None, name=name, grace=timedelta(seconds=settings.grace_seconds)

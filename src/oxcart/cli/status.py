@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from rich.console import Console
 from rich.table import Table
 
 from oxcart.app import App
+from oxcart.cli.loading import load_app
+from oxcart.cli.start_checks import check_start
 from oxcart.database.engine import Database
 from oxcart.errors import OxcartError
 from oxcart.operations import SystemStatus, get_all_queue_status
@@ -16,23 +19,38 @@ from oxcart.settings import Settings
 COLOURS = {"healthy": "green", "degraded": "yellow", "unhealthy": "red"}
 
 
-async def show_status(*, as_json: bool) -> int:
+async def show_status(path: str | None, *, as_json: bool) -> int:
     """Print how the queues and the database are.
+
+    Args:
+        path: a user's application, as ``module:attribute``; its queues are shown, without the
+            database. Default: the built-in system.
+        as_json: print JSON instead of tables.
 
     Returns:
         The exit code: 0 when all is healthy, else 1.
     """
     settings = Settings.from_env()
-    app = App(settings.redis_url, prefix=settings.prefix, data_dir=settings.data_dir)
-    async with app, Database.from_settings(settings) as database:
-        queues = await get_all_queue_status(app)
-        database_error = await _database_error(database)
-    if as_json:
-        report = queues.as_dict() | {"database": database_error or "healthy"}
-        Console().print_json(json.dumps(report))
+    check_start(settings)
+    database_error: str | None = None
+    if path is not None:
+        app = load_app(path)
+        names = sorted({queue for queue, _ in app.registry})
+        async with app:
+            status = await get_all_queue_status(app, queues=names)
     else:
-        _print_table(queues, database_error)
-    return 0 if queues.overall_status == "healthy" and database_error is None else 1
+        app = App(settings.redis_url, prefix=settings.prefix, data_dir=settings.data_dir)
+        async with app, Database.from_settings(settings) as database:
+            status = await get_all_queue_status(app)
+            database_error = await _database_error(database)
+    if database_error is not None:
+        status = replace(status, overall_status="unhealthy")
+    if as_json:
+        database_report = {} if path else {"database": database_error or "healthy"}
+        Console().print_json(json.dumps(status.as_dict() | database_report))
+    else:
+        _print_table(status, database_error, has_database=path is None)
+    return 0 if status.overall_status == "healthy" else 1
 
 
 async def _database_error(database: Database) -> str | None:
@@ -43,7 +61,7 @@ async def _database_error(database: Database) -> str | None:
     return None
 
 
-def _print_table(status: SystemStatus, database_error: str | None) -> None:
+def _print_table(status: SystemStatus, database_error: str | None, *, has_database: bool) -> None:
     console = Console()
     table = Table(title="queues")
     table.add_column("queue")
@@ -61,7 +79,8 @@ def _print_table(status: SystemStatus, database_error: str | None) -> None:
     console.print(table)
     redis = "healthy" if status.redis_connected else "unhealthy"
     console.print(f"redis     {_coloured(redis)}")
-    console.print(f"database  {_coloured('unhealthy' if database_error else 'healthy')}")
+    if has_database:
+        console.print(f"database  {_coloured('unhealthy' if database_error else 'healthy')}")
     if database_error:
         console.print(f"          {database_error}", markup=False)
     console.print(f"overall   {_coloured(status.overall_status)}")

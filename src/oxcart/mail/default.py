@@ -6,6 +6,7 @@ import functools
 import threading
 
 from oxcart import App, Timeouts
+from oxcart.errors import ConfigError
 from oxcart.mail.jobs import EmailJobs
 from oxcart.mail.mailer import Mailer
 from oxcart.mail.outgoing import open_transport
@@ -40,6 +41,8 @@ def default_mailer() -> Mailer:
     with _lock:
         if _mailer is None:
             settings = Settings.from_env()
+            if settings.is_production and settings.redis_url is None:
+                raise ConfigError("OXCART_ENV is production, and REDIS_URL is not set")
             _app = _app or App(
                 settings.redis_url,
                 prefix=settings.prefix,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 from tests.integration.cli.programs import environment, run
@@ -42,7 +43,7 @@ def test_worker_in_production_without_smtp_refuses_and_names_the_variable(
     done = run("worker", env=env)
 
     assert 3 == done.returncode
-    assert "SMTP_HOST" in done.stderr
+    assert "DATABASE_URL, SMTP_HOST" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -116,3 +117,76 @@ def test_application_that_is_not_there_is_named(tmp_path: Path, valkey_url: str)
 
     assert 3 == done.returncode
     assert "no_such_module" in done.stderr
+
+
+def test_production_never_starts_on_private_servers(tmp_path: Path) -> None:
+    done = run("api", env=environment(tmp_path, OXCART_ENV="production"))
+
+    assert 3 == done.returncode
+    for name in ("REDIS_URL", "DATABASE_URL", "OXCART_SIGNING_SECRET", "OXCART_OPERATOR_KEYS"):
+        assert name in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_status_counts_the_database_in(tmp_path: Path, valkey_url: str, prefix: str) -> None:
+    env = environment(
+        tmp_path,
+        REDIS_URL=valkey_url,
+        OXCART_PREFIX=prefix,
+        DATABASE_URL="postgresql://u:p@127.0.0.1:1/x",
+    )
+
+    done = run("status", "-o", "json", env=env)
+
+    assert 1 == done.returncode
+    assert "unhealthy" == json.loads(done.stdout)["overallStatus"]
+
+
+def test_status_shows_the_queues_of_an_application(
+    tmp_path: Path, valkey_url: str, prefix: str
+) -> None:
+    (tmp_path / "shop.py").write_text(
+        f"import oxcart\napp = oxcart.App(prefix={prefix!r})\n"
+        "@app.job(queue='sums')\ndef add(): ...\n"
+    )
+    env = environment(tmp_path, REDIS_URL=valkey_url, PYTHONPATH=str(tmp_path))
+
+    done = run("status", "shop:app", "-o", "json", env=env)
+
+    assert 0 == done.returncode
+    assert ["sums"] == [queue["name"] for queue in json.loads(done.stdout)["queues"]]
+
+
+def test_application_that_cannot_be_imported_is_told_with_its_own_line(
+    tmp_path: Path, valkey_url: str
+) -> None:
+    (tmp_path / "broken_shop.py").write_text("import oxcart\n1 / 0\n")
+    env = environment(tmp_path, REDIS_URL=valkey_url, PYTHONPATH=str(tmp_path))
+
+    done = run("worker", "broken_shop:app", env=env)
+
+    assert 3 == done.returncode
+    assert "broken_shop.py, line 2" in done.stderr
+    assert "ZeroDivisionError" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_dev_tells_a_taken_port_before_it_starts_anything(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = run("dev", "--port", port, env=environment(tmp_path))
+
+    assert 3 == done.returncode
+    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_port_that_is_none_and_no_concurrency_are_wrong_usage(
+    tmp_path: Path, valkey_url: str
+) -> None:
+    env = environment(tmp_path, REDIS_URL=valkey_url)
+
+    assert 2 == run("api", "--port", "70000", env=env).returncode
+    none = run("worker", "-q", "email:0", env=env)
+    assert 3 == none.returncode
+    assert "must be 1 or more" in none.stderr
