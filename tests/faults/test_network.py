@@ -45,9 +45,9 @@ async def goes_on(aftermath: Aftermath, count: int) -> None:
     )
 
 
-async def all_done(aftermath: Aftermath, count: int) -> None:
+async def all_done(aftermath: Aftermath, count: int, *, within: float = 30) -> None:
     await wait_until(
-        lambda: aftermath.completed_count() >= count, within=30, what=f"all {count} jobs to end"
+        lambda: aftermath.completed_count() >= count, within=within, what=f"{count} jobs to end"
     )
 
 
@@ -101,7 +101,7 @@ async def test_idle_worker_notices_half_open_connections(
 
     proxy.half_open()
     more = await add_jobs(queue, 5, ms=1)
-    await goes_on(aftermath, 5)
+    await all_done(aftermath, 10, within=AGAIN_S)
 
     aftermath.check_all_completed(first + more, extra_runs=0)
 
