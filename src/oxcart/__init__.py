@@ -9,6 +9,7 @@ from oxcart._model.json import JsonValue
 from oxcart._model.options import Backoff, JobOptions, Retention, exponential, fixed
 from oxcart._model.states import JobState
 from oxcart._store.connection import Timeouts
+from oxcart._version import __version__ as __version__
 from oxcart.app import App, AppWorker
 from oxcart.definition import JobDefinition
 from oxcart.errors import Delay, Fail, GiveBack, OxcartError, Retry
@@ -16,8 +17,6 @@ from oxcart.events import EventName, QueueEvent, QueueEvents
 from oxcart.job import Job
 from oxcart.queue import Queue
 from oxcart.worker import Worker
-
-__version__ = "0.1.0"
 
 __all__ = [
     "App",

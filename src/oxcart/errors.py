@@ -15,8 +15,7 @@
     │   ├── LockLost
     │   └── LockMismatch
     ├── WireError                         us: something in Redis is not what the format says
-    │   ├── UnknownCode
-    │   └── CorruptJob
+    │   └── UnknownCode
     └── StoreError                        the operator: the server
         ├── StoreUnavailable
         ├── StoreTimeout
@@ -159,10 +158,6 @@ class WireError(OxcartError):
 
 class UnknownCode(WireError):
     """A script answered with a code that this version does not know."""
-
-
-class CorruptJob(WireError):
-    """A job's fields cannot be read."""
 
 
 class StoreError(OxcartError):

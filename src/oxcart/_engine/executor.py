@@ -166,7 +166,6 @@ class Executor:
         running.deadline = timeout.when()
         try:
             async with timeout:
-                running.deadline = timeout.when()
                 value = await handler.invoke(context)
             return Completed(encode_json(value, what="what the handler returned"))
         except asyncio.CancelledError:

@@ -10,6 +10,7 @@ from oxcart._model.job import JobRecord
 from oxcart._store.call import Call
 from oxcart._store.calls import switching
 from oxcart._store.store import Store
+from oxcart._version import __version__
 from oxcart._wire.codes import error_of
 from oxcart._wire.keys import QueueKeys
 from oxcart.errors import JobNotFound
@@ -17,7 +18,7 @@ from oxcart.job import Job
 
 T = TypeVar("T")
 
-VERSION = "bullmq:oxcart-0.1.0"
+VERSION = f"bullmq:oxcart-{__version__}"
 """What a queue's ``meta`` says opened it, where nobody else has (wire format, section 2.3)."""
 
 

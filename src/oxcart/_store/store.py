@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -42,16 +42,8 @@ class Store:
                 connection, unless it timed out.
             ScriptFailed: the server ended the call with an error.
         """
-        try:
-            return call.read(await self._send(call))
-        except StoreTimeout:
-            await self.drop_idle()
-            raise
-        except StoreUnavailable:
-            if not call.is_repeatable:
-                raise
-            await self.location.arestore()
-            return call.read(await self._send(call))
+        reply = await self._try_twice(lambda: self._send(call), is_repeatable=call.is_repeatable)
+        return call.read(reply)
 
     async def run_all(self, calls: Sequence[Call[Any]]) -> list[Any]:
         """Send calls in one round trip, not atomically; results in order.
@@ -60,16 +52,9 @@ class Store:
             StoreUnavailable: as ``run``, for the first call that failed.
             ScriptFailed: as ``run``.
         """
-        try:
-            replies = await self._send_all(calls)
-        except StoreTimeout:
-            await self.drop_idle()
-            raise
-        except StoreUnavailable:
-            if not all(call.is_repeatable for call in calls):
-                raise
-            await self.location.arestore()
-            replies = await self._send_all(calls)
+        replies = await self._try_twice(
+            lambda: self._send_all(calls), is_repeatable=all(call.is_repeatable for call in calls)
+        )
         results = []
         for call, reply in zip(calls, replies, strict=True):
             if isinstance(reply, Exception):
@@ -99,6 +84,19 @@ class Store:
         if client is not None:
             with suppress(StoreError), translated("close"):
                 await client.aclose()
+
+    async def _try_twice(self, send: Callable[[], Awaitable[T]], *, is_repeatable: bool) -> T:
+        """Send; if the connection broke, see that the server is there and send once more."""
+        try:
+            return await send()
+        except StoreTimeout:
+            await self.drop_idle()
+            raise
+        except StoreUnavailable:
+            if not is_repeatable:
+                raise
+            await self.location.arestore()
+            return await send()
 
     async def _send_all(self, calls: Sequence[Call[Any]]) -> list[Any]:
         with translated("pipeline"):

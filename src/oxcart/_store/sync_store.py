@@ -35,10 +35,8 @@ class SyncStore:
         """Send one call and read its reply; see ``Store.run``."""
         try:
             return call.read(self._send(call))
-        except StoreTimeout:
-            raise
-        except StoreUnavailable:
-            if not call.is_repeatable:
+        except StoreUnavailable as error:
+            if isinstance(error, StoreTimeout) or not call.is_repeatable:
                 raise
             self._location.restore()
             return call.read(self._send(call))

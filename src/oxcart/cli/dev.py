@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 
 from rich.console import Console
 
@@ -16,6 +15,7 @@ from oxcart.database.errors import DatabaseNotEmpty
 from oxcart.database.sample import fill_with_sample
 from oxcart.embedded import EmbeddedValkey
 from oxcart.errors import ConfigError
+from oxcart.http.server import listen
 from oxcart.mail.outgoing import mailbox_folder
 from oxcart.settings import Settings
 
@@ -32,7 +32,8 @@ async def run_dev(*, port: int | None, with_sample: bool) -> int:
     if settings.is_production:
         raise ConfigError("oxcart dev is for development; OXCART_ENV is production")
     check_start(settings)
-    check_port(settings.api_host, settings.api_port if port is None else port)
+    # Found out before anything is started for it.
+    listen(settings.api_host, settings.api_port if port is None else port).close()
     stop = asyncio.Event()
     on_stop_signals(lambda: _note_stop(stop))
     server = None if settings.redis_url else EmbeddedValkey(settings.data_dir)
@@ -49,21 +50,6 @@ async def run_dev(*, port: int | None, with_sample: bool) -> int:
     finally:
         if server is not None:
             await asyncio.to_thread(server.stop)
-
-
-def check_port(host: str, port: int) -> None:
-    """Find out that a port is taken before anything is started.
-
-    Raises:
-        ConfigError: it cannot be listened on.
-    """
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        socket.create_server((host, port), family=family).close()
-    except (OSError, OverflowError) as error:
-        raise ConfigError(
-            f"cannot listen on {host}:{port}: {error}; choose another with --port"
-        ) from error
 
 
 def _note_stop(stop: asyncio.Event) -> None:

@@ -46,7 +46,7 @@ async def serve(
     Raises:
         ConfigError: the address cannot be listened on, with the system's reason.
     """
-    listener = _listen(host, port)
+    listener = listen(host, port)
     server = _Server(_config(app, grace_seconds), ready, _url(listener))
     with contextlib.closing(listener):
         async with asyncio.TaskGroup() as tasks:
@@ -102,14 +102,19 @@ def _config(app: ASGIApp, grace_seconds: int) -> uvicorn.Config:
     )
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Open a listening socket; whoever calls closes it.
+
+    Raises:
+        ConfigError: the address cannot be listened on, with the system's reason.
+    """
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise ConfigError(
             f"cannot listen on {host}:{port}: {error.strerror or error}; "
-            "set OXCART_API_HOST and OXCART_API_PORT to an address that is free"
+            "set OXCART_API_HOST and OXCART_API_PORT, or --port, to an address that is free"
         ) from error
 
 
