@@ -6,6 +6,7 @@ and no other has one.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
@@ -18,6 +19,12 @@ OWN_KEYS = {
     *STATES, "stalled", "stalled-check", "id", "meta", "events", "marker", "pc", "limiter",
     "repeat",
 }  # fmt: skip
+
+OWN_WORDS = {"oxcart", "metrics", "de", "dn", "repeat"}
+"""What the queue's own keys of several parts start with."""
+_SCHEDULED = re.compile(r"(repeat:.+:\d{13})(?::([a-z]+))?")
+FAMILY = {"dependencies", "processed", "failed", "unsuccessful"}
+"""Parts of a parent's keys: ties to its children."""
 
 # One script, so that the picture is of one instant even while workers run.
 _PICTURE = """
@@ -85,11 +92,11 @@ def picture_of(client: redis.Redis, prefix: str, queue: str) -> Partition:
     partition = Partition()
     for key, kind, members in client.eval(_PICTURE, 0, f"{base}*"):
         suffix = key.decode().removeprefix(base)
-        job_id, _, part = suffix.partition(":")
+        job_id, part = _split(suffix)
         if suffix in STATES:
             for member in members:
                 partition.places[member.decode()].append(suffix)
-        elif suffix in OWN_KEYS or job_id == "oxcart":
+        elif suffix in OWN_KEYS or job_id in OWN_WORDS or part in FAMILY:
             continue
         elif not part:
             assert kind == b"hash", f"{suffix} is a {kind.decode()}"
@@ -97,6 +104,14 @@ def picture_of(client: redis.Redis, prefix: str, queue: str) -> Partition:
         else:
             {"lock": partition.locks, "logs": partition.logs}[part].add(job_id)
     return partition
+
+
+def _split(suffix: str) -> tuple[str, str]:
+    """The id and the rest of a key; a scheduler's job has its scheduler and its time in its id."""
+    if scheduled := _SCHEDULED.fullmatch(suffix):
+        return scheduled[1], scheduled[2] or ""
+    job_id, _, part = suffix.partition(":")
+    return job_id, part
 
 
 def check_partition(

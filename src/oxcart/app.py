@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from os import PathLike
 from types import MappingProxyType, TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, overload
 
 from oxcart import sync
-from oxcart._engine.handler import Handlers, OnFailure
+from oxcart._engine.extensions import Extensions, FailureHook, Surroundings
+from oxcart._engine.handler import Handlers
 from oxcart._engine.locating import locate
 from oxcart._engine.queue_worker import WorkerOptions
 from oxcart._engine.redaction import redact
+from oxcart._engine.retry_policy import (
+    BackoffStrategy,
+    RetryRules,
+    check_rules,
+    check_strategies,
+)
 from oxcart._engine.threads import HandlerThreads
 from oxcart._model.clock import Clock
 from oxcart._model.duration import Duration, to_ms
+from oxcart._model.flow import Flow, FlowNode
 from oxcart._model.ids import check_queue_name
 from oxcart._model.job import JobRecord
 from oxcart._model.json import JsonValue
+from oxcart._model.links import RateLimit
 from oxcart._model.options import Backoff, JobOptions, Retention, exponential
 from oxcart._store.connection import Timeouts
 from oxcart._store.store import Store
@@ -26,6 +36,7 @@ from oxcart._store.sync_store import SyncStore
 from oxcart._wire.keys import DEFAULT_PREFIX
 from oxcart.definition import JobDefinition
 from oxcart.errors import ConfigError
+from oxcart.flow import FlowJob, FlowProducer
 from oxcart.queue import Queue
 from oxcart.worker import WorkerGroup
 
@@ -37,7 +48,7 @@ _DEFAULT_COMPLETED = Retention(count=1_000, age="24h")
 _DEFAULT_FAILED = Retention(count=5_000, age="7d")
 
 
-class App:
+class App(Extensions):
     """An application's jobs.
 
     ::
@@ -57,6 +68,8 @@ class App:
             started in ``data_dir`` and stops with the program.
         prefix: what all keys start with, as BullMQ's.
         data_dir: folder of the private Valkey.
+        backoff_strategies: tell the wait of jobs whose backoff has one of these types, such as
+            ``custom``; see ``BackoffStrategy``.
         timeouts: how long to wait for the server.
         clock: tells the time instead of the server, for tests.
     """
@@ -67,14 +80,18 @@ class App:
         *,
         prefix: str = DEFAULT_PREFIX,
         data_dir: str | PathLike[str] = ".oxcart",
+        backoff_strategies: Mapping[str, BackoffStrategy] | None = None,
         timeouts: Timeouts | None = None,
         clock: Clock | None = None,
     ) -> None:
+        super().__init__()
+        self._strategies = check_strategies(backoff_strategies)
         self._prefix = prefix
         self._clock = clock
         location = locate(redis_url, data_dir)
         self._store = Store(location, timeouts=timeouts)
         self._sync_store = SyncStore(location, timeouts=timeouts)
+        self._flows = FlowProducer(store=self._store, prefix=prefix, clock=clock)
         self._queues: dict[str, Queue] = {}
         self._sync_queues: dict[str, sync.Queue] = {}
         self._guard = threading.Lock()
@@ -99,13 +116,18 @@ class App:
         *,
         queue: str = ...,
         attempts: int = ...,
-        backoff: Backoff | None = ...,
+        backoff: Backoff | BackoffStrategy | None = ...,
+        retry: RetryRules | None = ...,
         timeout: Duration | None = ...,
+        expires: Duration | datetime | None = ...,
         priority: int = ...,
+        lifo: bool = ...,
         keep_completed: Retention = ...,
         keep_failed: Retention = ...,
+        log_limit: int | None = ...,
+        stacktrace_limit: int | None = ...,
         secrets: frozenset[str] = ...,
-        on_failure: OnFailure | None = ...,
+        on_failure: FailureHook | None = ...,
     ) -> _Decorator: ...
 
     def job(
@@ -115,13 +137,18 @@ class App:
         *,
         queue: str = "default",
         attempts: int = 3,
-        backoff: Backoff | None = _DEFAULT_BACKOFF,
+        backoff: Backoff | BackoffStrategy | None = _DEFAULT_BACKOFF,
+        retry: RetryRules | None = None,
         timeout: Duration | None = "1h",
+        expires: Duration | datetime | None = None,
         priority: int = 0,
+        lifo: bool = False,
         keep_completed: Retention = _DEFAULT_COMPLETED,
         keep_failed: Retention = _DEFAULT_FAILED,
+        log_limit: int | None = None,
+        stacktrace_limit: int | None = None,
         secrets: frozenset[str] = frozenset(),
-        on_failure: OnFailure | None = None,
+        on_failure: FailureHook | None = None,
     ) -> Any:
         """Declare a handler as a job.
 
@@ -133,13 +160,19 @@ class App:
             name: the job's name on the wire; default: the function's name.
             queue: its queue.
             attempts: how often it is run before it has failed.
-            backoff: the wait between attempts.
+            backoff: the wait between attempts, or a function that tells it; see
+                ``BackoffStrategy``. A function stays with the handler: jobs do not carry it.
+            retry: what follows a failed attempt, by the class of its error; see ``RetryRules``.
             timeout: how long a run may take; ``None`` sets no limit.
+            expires: fail a job unrun if it is still waiting after this long, or at this instant.
             priority: 0 runs first; then 1 to 2,097,151, lower numbers sooner.
+            lifo: put jobs to the front of the queue, for retries too.
             keep_completed: retention once completed.
             keep_failed: retention once failed.
+            log_limit: keep this many log rows of a job; ``None`` keeps all.
+            stacktrace_limit: how many tracebacks of a job are kept; ``None`` keeps all.
             secrets: names of payload members that are never shown, at any depth.
-            on_failure: awaited by the worker after a job failed for good. It may run twice when
+            on_failure: called by the worker after a job failed for good. It may run twice when
                 the worker crashes, so it must be idempotent.
 
         Raises:
@@ -148,11 +181,16 @@ class App:
         """
         defaults = JobOptions(
             attempts=attempts,
-            backoff=backoff,
+            backoff=backoff if isinstance(backoff, Backoff) else None,
+            expires=expires,
             priority=priority,
+            lifo=lifo,
             keep_completed=keep_completed,
             keep_failed=keep_failed,
+            log_limit=log_limit,
+            stacktrace_limit=stacktrace_limit,
         )
+        rules = None if retry is None else check_rules(retry)
         timeout_ms = None if timeout is None else to_ms(timeout, what="timeout")
         check_queue_name(queue)
 
@@ -166,6 +204,8 @@ class App:
                 timeout_ms=timeout_ms,
                 secrets=secrets,
                 on_failure=on_failure,
+                retry=rules,
+                strategy=None if isinstance(backoff, Backoff) else backoff,
             )
             return self._register(definition)
 
@@ -179,6 +219,10 @@ class App:
                     name, prefix=self._prefix, clock=self._clock, store=self._store
                 )
             return self._queues[name]
+
+    async def add_flow(self, flow: Flow | FlowNode) -> FlowJob:
+        """Add a tree of jobs, all of it or nothing; see ``FlowProducer.add``."""
+        return await self._flows.add(flow)
 
     def sync_queue(self, name: str) -> sync.Queue:
         """The queue of a name for blocking code: the same object each time."""
@@ -198,6 +242,9 @@ class App:
         lock: Duration = "30s",
         stalled_interval: Duration = "30s",
         max_stalled: int = 1,
+        max_started_attempts: int | None = None,
+        limiter: RateLimit | None = None,
+        metrics: int | None = None,
     ) -> AppWorker:
         """A worker for this application's jobs.
 
@@ -208,9 +255,14 @@ class App:
             lock: how long a job stays locked without being renewed.
             stalled_interval: time between two checks for jobs of vanished workers.
             max_stalled: how often a job may be recovered before it is failed.
+            max_started_attempts: how often a job may be started before it is failed; default: any
+                number.
+            limiter: how many jobs of each queue are started in a time, counted over all workers.
+            metrics: how many minutes of figures of finished jobs are kept; default: none.
 
         Raises:
-            ConfigError: a queue has no declared job, or a number is wrong.
+            ConfigError: a queue has no declared job, a job asks for a resource that there is not,
+                or a number is wrong.
         """
         declared = {queue for queue, _ in self._registry}
         concurrency = dict.fromkeys(sorted(declared), 10) if queues is None else dict(queues)
@@ -222,12 +274,12 @@ class App:
                 )
         if not concurrency:
             raise ConfigError("this application has no jobs; declare one with @app.job")
-        threads = HandlerThreads(sum(concurrency.values()))
+        surroundings = self._surroundings(HandlerThreads(sum(concurrency.values())))
         return AppWorker(
             self._store,
-            threads,
+            surroundings,
             prefix=self._prefix,
-            handlers={queue: self._handlers(queue, threads) for queue in concurrency},
+            handlers={queue: self._handlers(queue, surroundings) for queue in concurrency},
             concurrency=concurrency,
             name=name,
             grace=grace,
@@ -236,6 +288,9 @@ class App:
                 name="",
                 stalled_interval_ms=to_ms(stalled_interval, what="stalled_interval"),
                 max_stalled=max_stalled,
+                limiter=limiter,
+                metrics=metrics,
+                max_started_attempts=max_started_attempts,
             ),
             clock=self._clock,
         )
@@ -270,22 +325,25 @@ class App:
         self._registry[key] = definition
         return definition
 
-    def _handlers(self, queue: str, threads: HandlerThreads) -> Handlers:
+    def _handlers(self, queue: str, surroundings: Surroundings) -> Handlers:
         return Handlers(
             {
-                name: definition.handler(threads)
+                name: definition.handler(surroundings)
                 for (of_queue, name), definition in self._registry.items()
                 if of_queue == queue
-            }
+            },
+            after=surroundings.after,
+            on_failure=surroundings.failure_hook(),
+            backoff_strategies=self._strategies,
         )
 
 
 class AppWorker(WorkerGroup):
     """A worker of an application's jobs; see ``App.worker``."""
 
-    def __init__(self, store: Store, threads: HandlerThreads, **options: Any) -> None:
-        super().__init__(store, **options)
-        self._threads = threads
+    def __init__(self, store: Store, surroundings: Surroundings, **options: Any) -> None:
+        super().__init__(store, supply=surroundings.supply, **options)
+        self._threads = surroundings.threads
 
     async def run(self) -> None:
         """Run jobs until ``stop`` is called; see ``WorkerGroup.run``."""

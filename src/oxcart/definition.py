@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, get_type_hints
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    ParamSpec,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    cast,
+    get_type_hints,
+)
 
-from oxcart._engine.context import JobContext
-from oxcart._engine.handler import Handler, OnFailure, is_coroutine_function
+from oxcart import sync
+from oxcart._engine.extensions import FailureHook, Surroundings
+from oxcart._engine.handler import Handler
+from oxcart._engine.invoking import invoker
 from oxcart._engine.payload import Binder, binder_of
-from oxcart._engine.threads import HandlerThreads
-from oxcart._model.job import JobRecord, JobSpec
-from oxcart._model.options import JobOptions
+from oxcart._engine.provided import needs_of
+from oxcart._engine.retry_policy import BackoffStrategy, RetryRules
+from oxcart._model.duration import Duration
+from oxcart._model.job import JobSpec
+from oxcart._model.links import Deduplication, ParentPolicy, ParentRef
+from oxcart._model.options import Backoff, JobOptions, Retention
+from oxcart._model.schedule import Schedule
 from oxcart.job import Job
 
 if TYPE_CHECKING:
@@ -19,6 +36,31 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_NO_OPTIONS = JobOptions()
+
+
+class JobChanges(TypedDict, total=False):
+    """Options of one enqueue, for type checkers; see ``JobOptions``."""
+
+    job_id: str | None
+    delay: Duration | datetime | None
+    priority: int
+    lifo: bool
+    attempts: int
+    backoff: Backoff | None
+    keep_completed: Retention | None
+    keep_failed: Retention | None
+    timestamp: datetime | None
+    stacktrace_limit: int | None
+    size_limit: int | None
+    log_limit: int | None
+    parent: ParentRef | None
+    parent_on_failure: ParentPolicy | None
+    deduplication: Deduplication | str | None
+    expires: Duration | datetime | None
+    telemetry_metadata: str | None
+    omit_telemetry_context: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +73,10 @@ class JobDefinition(Generic[P, R]):
         defaults: the options it is enqueued with.
         timeout_ms: how long a run may take; ``None`` sets no limit.
         secrets: names of payload members that are never shown.
-        on_failure: awaited after a job failed for good.
+        on_failure: called after a job failed for good.
+        retry: what follows a failed attempt, by the class of its error.
+        strategy: tells the wait between attempts, instead of a backoff.
+        needs: the resources that the handler asks for, by parameter.
     """
 
     name: str
@@ -39,10 +84,13 @@ class JobDefinition(Generic[P, R]):
     defaults: JobOptions
     timeout_ms: int | None
     secrets: frozenset[str]
-    on_failure: OnFailure | None
+    on_failure: FailureHook | None
+    retry: RetryRules | None = None
+    strategy: BackoffStrategy | None = None
     function: Callable[..., Any] = field(repr=False)
     app: App = field(repr=False)
     binder: Binder = field(repr=False)
+    needs: dict[str, object] = field(repr=False, default_factory=dict)
     result_type: object = field(repr=False, default=None)
 
     @classmethod
@@ -50,20 +98,22 @@ class JobDefinition(Generic[P, R]):
         """Declare a function.
 
         Raises:
-            ConfigError: its parameters cannot be filled from JSON.
+            ConfigError: its parameters can be filled neither from JSON nor with resources.
         """
+        name = values["name"]
         return cls(
             function=function,
-            binder=binder_of(function, values["name"]),
+            binder=binder_of(function, name),
+            needs=needs_of(function, f"handler of job {name!r}"),
             result_type=get_type_hints(function).get("return"),
             **values,
         )
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
-        """Call the handler itself; nothing is enqueued."""
+        """Call the handler itself; nothing is enqueued, and no resource is provided."""
         return self.function(*args, **kwargs)
 
-    def options(self, **changes: Any) -> JobDefinition[P, R]:
+    def options(self, **changes: Unpack[JobChanges]) -> JobDefinition[P, R]:
         """The same job with other options for the next enqueue; see ``JobOptions``.
 
         Raises:
@@ -81,9 +131,38 @@ class JobDefinition(Generic[P, R]):
         job = await self.app.queue(self.queue).add_spec(self.spec(*args, **kwargs))
         return cast("Job[R]", replace(job, result_type=self.result_type))
 
-    def enqueue_sync(self, *args: P.args, **kwargs: P.kwargs) -> JobRecord:
+    def enqueue_sync(self, *args: P.args, **kwargs: P.kwargs) -> sync.Job[R]:
         """The blocking twin of ``enqueue``."""
-        return self.app.sync_queue(self.queue).add_many([self.spec(*args, **kwargs)])[0]
+        job = self.app.sync_queue(self.queue).add_spec(self.spec(*args, **kwargs))
+        return cast("sync.Job[R]", replace(job, result_type=self.result_type))
+
+    async def schedule(
+        self, scheduler_id: str, schedule: Schedule, /, *args: P.args, **kwargs: P.kwargs
+    ) -> Job[R]:
+        """Add a job with these arguments again and again; see ``Queue.upsert_scheduler``.
+
+        Doing it again with the same id changes the scheduler, its arguments and options included.
+
+        Args:
+            scheduler_id: the scheduler, unique in the job's queue.
+            schedule: when its jobs are due.
+            args: the handler's arguments.
+            kwargs: the same by name.
+
+        Returns:
+            The scheduler's next job.
+
+        Raises:
+            ConfigError: the schedule is over, or the job has options that a scheduler's jobs
+                cannot have, such as ``expires``: take it away by ``options(expires=None)``.
+            PayloadError: the arguments do not fit the handler, or JSON cannot hold them.
+            StoreUnavailable: the server cannot be reached.
+        """
+        spec = self.spec(*args, **kwargs)
+        job = await self.app.queue(self.queue).upsert_scheduler(
+            scheduler_id, schedule, spec.name, spec.data, **_given(spec.options)
+        )
+        return cast("Job[R]", replace(job, result_type=self.result_type))
 
     def spec(self, *args: P.args, **kwargs: P.kwargs) -> JobSpec:
         """The job that these arguments make, for ``Queue.add_many``.
@@ -93,28 +172,27 @@ class JobDefinition(Generic[P, R]):
         """
         return JobSpec(name=self.name, data=self.binder.pack(args, kwargs), options=self.defaults)
 
-    def handler(self, threads: HandlerThreads) -> Handler:
+    def handler(self, surroundings: Surroundings) -> Handler:
         """The job as the engine runs it.
 
         Args:
-            threads: where plain functions run.
+            surroundings: what its worker puts around it.
+
+        Raises:
+            ConfigError: it asks for a resource that there is not.
         """
+        injection = surroundings.supply.request(self.needs, f"handler of job {self.name!r}")
+        invoke = invoker(self.function, self.binder, surroundings.threads, injection)
         return Handler(
-            invoke=self._invoker(threads), timeout_ms=self.timeout_ms, on_failure=self.on_failure
+            invoke=surroundings.around(invoke),
+            timeout_ms=self.timeout_ms,
+            on_failure=surroundings.failure_hook(self.on_failure),
+            retry=self.retry,
+            backoff=self.strategy,
         )
 
-    def _invoker(self, threads: HandlerThreads) -> Callable[[JobContext], Awaitable[object]]:
-        function, binder = self.function, self.binder
-        if is_coroutine_function(function):
 
-            async def invoke(context: JobContext) -> object:
-                args, kwargs = binder.unpack(context.data)
-                return await function(*args, **kwargs)
-
-            return invoke
-
-        async def invoke_in_thread(context: JobContext) -> object:
-            args, kwargs = binder.unpack(context.data)
-            return await threads.run(lambda: function(*args, **kwargs))
-
-        return invoke_in_thread
+def _given(options: JobOptions) -> dict[str, Any]:
+    """The options that differ from their defaults, by name."""
+    values = {item.name: getattr(options, item.name) for item in fields(options)}
+    return {name: value for name, value in values.items() if value != getattr(_NO_OPTIONS, name)}

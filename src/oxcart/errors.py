@@ -7,15 +7,21 @@
     ├── PayloadError (also ValueError)    the caller: data that JSON or the handler cannot hold
     ├── JobError                          the caller: the job is not what the call expects
     │   ├── JobNotFound
+    │   │   └── ParentNotFound
     │   ├── JobNotInState
     │   ├── JobLocked
+    │   ├── ParentConflict
+    │   ├── ChildrenPending
+    │   ├── ChildrenFailed
     │   └── JobFailed                     raised to whoever waits for a result
+    ├── QueueBusy                         the caller: jobs of the queue are being run
     ├── ResultTimeout (also TimeoutError) the caller: the job did not finish in time
     ├── LockError                         the worker: the job is no longer ours
     │   ├── LockLost
     │   └── LockMismatch
     ├── WireError                         us: something in Redis is not what the format says
     │   └── UnknownCode
+    ├── ResourceError                     the operator: a worker cannot open what its handlers need
     └── StoreError                        the operator: the server
         ├── StoreUnavailable
         ├── StoreTimeout
@@ -26,7 +32,9 @@
     ├── Retry                             this attempt failed, run again after a while
     ├── Fail                              failed for good
     ├── Delay                             run later, no attempt is counted
-    └── GiveBack                          run again as soon as possible, no attempt is counted
+    ├── GiveBack                          run again as soon as possible, no attempt is counted
+    ├── WaitForChildren                   run again when the children are settled
+    └── RateLimited                       the whole queue waits, no attempt is counted
 """
 
 from __future__ import annotations
@@ -74,6 +82,18 @@ class JobNotFound(JobError):
         )
 
 
+class ParentNotFound(JobNotFound):
+    """The job's parent is not there; the job was not added."""
+
+    def __init__(self, *, job_id: str, queue: str) -> None:
+        JobError.__init__(
+            self,
+            f"the parent, job {job_id!r} of queue {queue!r}, is not there; nothing was added",
+            job_id=job_id,
+            queue=queue,
+        )
+
+
 class JobNotInState(JobError):
     """The job is in another state than the call needs; nothing was changed."""
 
@@ -97,6 +117,41 @@ class JobLocked(JobError):
         )
 
 
+class ParentConflict(JobError):
+    """A job that exists already is the child of another parent; nothing was added."""
+
+    def __init__(self, *, job_id: str, queue: str) -> None:
+        super().__init__(
+            f"job {job_id!r} of queue {queue!r} is the child of another parent already; "
+            "nothing was added",
+            job_id=job_id,
+            queue=queue,
+        )
+
+
+class ChildrenPending(JobError):
+    """The job cannot complete: some of its children are not settled."""
+
+    def __init__(self, *, job_id: str, queue: str) -> None:
+        super().__init__(
+            f"job {job_id!r} of queue {queue!r} has children that are not settled; "
+            "its handler can wait for them by raising WaitForChildren()",
+            job_id=job_id,
+            queue=queue,
+        )
+
+
+class ChildrenFailed(JobError):
+    """The job cannot complete or wait: children failed that fail their parent."""
+
+    def __init__(self, *, job_id: str, queue: str) -> None:
+        super().__init__(
+            f"job {job_id!r} of queue {queue!r} has children that failed and fail their parent",
+            job_id=job_id,
+            queue=queue,
+        )
+
+
 class JobFailed(JobError):
     """The job that was waited for failed for good.
 
@@ -109,6 +164,21 @@ class JobFailed(JobError):
             f"job {job_id!r} of queue {queue!r} failed: {reason}", job_id=job_id, queue=queue
         )
         self.reason = reason
+
+
+class QueueBusy(OxcartError):
+    """Jobs of the queue are being run, so it was not obliterated; it stays paused.
+
+    Attributes:
+        queue: the queue.
+    """
+
+    def __init__(self, *, queue: str) -> None:
+        super().__init__(
+            f"jobs of queue {queue!r} are being run; nothing was removed and the queue stays "
+            "paused: wait until they have ended, or force it"
+        )
+        self.queue = queue
 
 
 class ResultTimeout(OxcartError, TimeoutError):
@@ -158,6 +228,19 @@ class WireError(OxcartError):
 
 class UnknownCode(WireError):
     """A script answered with a code that this version does not know."""
+
+
+class ResourceError(OxcartError):
+    """A worker cannot run: it could not open a resource that its handlers need.
+
+    Attributes:
+        resource: the resource's name.
+    """
+
+    def __init__(self, resource: str, cause: BaseException) -> None:
+        said = str(cause) or type(cause).__name__
+        super().__init__(f"resource {resource!r} could not be opened: {said}")
+        self.resource = resource
 
 
 class StoreError(OxcartError):
@@ -224,3 +307,24 @@ class Delay(Steering):
 
 class GiveBack(Steering):
     """Put the job back to the front of the queue without counting an attempt."""
+
+
+class WaitForChildren(Steering):
+    """Run the job again when its children are settled; no attempt is counted.
+
+    A job whose children are settled already is run again at once.
+    """
+
+
+class RateLimited(Steering):
+    """Put the job back and let the whole queue wait: a rate limit of another system was met.
+
+    No attempt is counted.
+
+    Args:
+        wait: how long the queue's workers take no job.
+    """
+
+    def __init__(self, wait: timedelta | str) -> None:
+        super().__init__(f"rate limited for {wait}")
+        self.wait = wait

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from os import PathLike
+from types import TracebackType
+from typing import Self
 
 from oxcart._engine.locating import locate
 from oxcart._engine.reconnect import Reconnect
@@ -20,7 +23,8 @@ __all__ = ["EventName", "QueueEvent", "QueueEvents"]
 
 log = logging.getLogger("oxcart.events")
 
-BLOCK_S = 10.0
+BLOCK_S = 2.0
+"""How long one wait is, and so how soon closing ends the reading."""
 PAGE = 500
 
 
@@ -33,7 +37,8 @@ class QueueEvents:
             print(event.name, event.job_id, event.id)
 
     A broken connection is made anew, and reading goes on after the last event seen. Events that
-    the server dropped meanwhile (the stream keeps about 10,000) are missed.
+    the server dropped meanwhile (the stream keeps about 10,000) are missed. ``aclose`` ends the
+    reading for good, from wherever it is called, within about two seconds.
 
     Args:
         queue: the queue's name.
@@ -61,6 +66,7 @@ class QueueEvents:
         self._owns_store = store is None
         self._keys = QueueKeys(prefix, queue)
         self._after = after
+        self._is_closed = False
 
     async def open(self) -> None:
         """Fix where reading starts: events from this call on are given."""
@@ -68,23 +74,25 @@ class QueueEvents:
             self._after = await self._store.run(reading.last_event_id(self._keys))
 
     async def __aiter__(self) -> AsyncIterator[QueueEvent]:
-        """Give the events as they come; never ends by itself."""
+        """Give the events as they come, until ``aclose``; never ends by itself."""
         await self.open()
         url = await self._store.location.aurl()
         connection = BlockingConnection(url, self._store.timeouts, longest_block_s=BLOCK_S)
         reconnect = Reconnect()
         try:
-            while True:
+            while not self._is_closed:
                 try:
                     entries = await connection.read_events(
                         self._keys.events, self._after or "0", int(BLOCK_S * 1_000), PAGE
                     )
                 except StoreUnavailable as error:
                     log.warning("events.disconnected queue=%s: %s", self._keys.queue, error)
-                    await reconnect.wait()
+                    await asyncio.sleep(reconnect.next_s())
                     continue
                 reconnect.reset()
                 for entry_id, fields in entries:
+                    if self._is_closed:
+                        return
                     event = read_event(entry_id, fields)
                     self._after = event.id
                     yield event
@@ -92,3 +100,22 @@ class QueueEvents:
             await connection.aclose()
             if self._owns_store:
                 await self._store.aclose()
+
+    async def aclose(self) -> None:
+        """End the reading, and close the own connections."""
+        self._is_closed = True
+        if self._owns_store:
+            await self._store.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Return the events themselves."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the reading, and close the own connections."""
+        await self.aclose()

@@ -9,14 +9,20 @@ from typing import Self
 from oxcart._engine.locating import locate
 from oxcart._model.clock import Clock, ServerClock
 from oxcart._queue.adding import QueueAdds
+from oxcart._queue.children import QueueChildren
+from oxcart._queue.limits import QueueLimits
 from oxcart._queue.moves import QueueMoves
 from oxcart._queue.reads import QueueReads
+from oxcart._queue.schedulers import QueueSchedulers
+from oxcart._queue.watching import QueueWatching
 from oxcart._store.connection import Timeouts
 from oxcart._store.store import Store
 from oxcart._wire.keys import DEFAULT_PREFIX, QueueKeys
 
 
-class Queue(QueueAdds, QueueReads, QueueMoves):
+class Queue(
+    QueueAdds, QueueReads, QueueMoves, QueueChildren, QueueLimits, QueueSchedulers, QueueWatching
+):
     """A queue of jobs in Redis or Valkey, in the layout that BullMQ uses.
 
     Connections are opened when they are first needed. Every call raises ``StoreUnavailable`` when

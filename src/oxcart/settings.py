@@ -12,7 +12,7 @@ import msgspec
 from oxcart.errors import ConfigError
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
-RedisUrl = Annotated[str, msgspec.Meta(pattern=r"^(rediss?|unix)://")]
+RedisUrl = Annotated[str, msgspec.Meta(pattern=r"^(rediss?|unix|rediss?\+(cluster|sentinel))://")]
 WebUrl = Annotated[str, msgspec.Meta(pattern=r"^https?://")]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -25,7 +25,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Path = Path(".oxcart")
     """Folder of the embedded Valkey, the SQLite file, the development mailbox and the exports."""
     redis_url: RedisUrl | None = None
-    """Redis or Valkey; without it a private Valkey is started in ``data_dir``."""
+    """Redis or Valkey: one server, a cluster or Sentinels; without it a private Valkey is started
+    in ``data_dir``."""
     prefix: str = "bull"
     """Prefix of every key, as BullMQ's."""
     database_url: str | None = None

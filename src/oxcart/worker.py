@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
-from typing import Any, cast
 
 from oxcart._engine.context import JobContext
-from oxcart._engine.handler import Handler, Handlers, is_coroutine_function
+from oxcart._engine.handler import Handler, Handlers, as_async
 from oxcart._engine.locating import locate
 from oxcart._engine.lock_keeper import LockKeeper
+from oxcart._engine.middleware import Middleware, checked, compose
 from oxcart._engine.queue_worker import QueueWorker, WorkerOptions
+from oxcart._engine.resources import Supply
+from oxcart._engine.retry_policy import BackoffStrategy, check_strategies
 from oxcart._engine.threads import HandlerThreads
 from oxcart._model.clock import Clock, ServerClock
 from oxcart._model.duration import Duration, to_ms, to_seconds
+from oxcart._model.links import RateLimit
 from oxcart._model.options import Retention
 from oxcart._store.connection import Timeouts
 from oxcart._store.store import Store
@@ -42,7 +45,11 @@ class WorkerGroup:
         grace: how long running jobs may go on when it is stopped.
         lock: how long a job stays locked without being renewed.
         options: what is the same for all queues.
+        supply: the resources of the handlers.
         clock: tells the time instead of the server, for tests.
+
+    Raises:
+        ConfigError: a number is wrong.
     """
 
     def __init__(
@@ -56,6 +63,7 @@ class WorkerGroup:
         grace: Duration = "30s",
         lock: Duration = "30s",
         options: WorkerOptions | None = None,
+        supply: Supply | None = None,
         clock: Clock | None = None,
     ) -> None:
         for queue, places in concurrency.items():
@@ -71,8 +79,10 @@ class WorkerGroup:
         self._grace_s = to_seconds(grace, what="grace")
         self._lock_ms = _at_least("lock", to_ms(lock, what="lock"))
         if options is not None:
-            _at_least("stalled_interval", options.stalled_interval_ms)
+            _check_options(options)
         self._options = replace(options or WorkerOptions(name=""), name=self.name)
+        self._supply = supply
+        self._opening: asyncio.Timeout | None = None
         self._clock = clock or ServerClock()
         self._stopping = asyncio.Event()
         self._forced = asyncio.Event()
@@ -82,9 +92,35 @@ class WorkerGroup:
         """Run jobs until ``stop`` is called. A server that cannot be reached is waited for.
 
         When the task that runs it is cancelled, running jobs are put back at once.
+
+        Raises:
+            ResourceError: a resource could not be opened; no job was taken.
         """
         self._loop = asyncio.get_running_loop()
         await self._store.location.aurl()
+        if self._supply is None or self._supply.is_empty:
+            await self._run_locked()
+            return
+        try:
+            if await self._has_opened(self._supply):
+                await self._run_locked()
+        finally:
+            await self._supply.close()
+
+    async def _has_opened(self, supply: Supply) -> bool:
+        """Open the resources; false if the worker is stopped before they are all open."""
+        if self._stopping.is_set():
+            return False
+        try:
+            async with asyncio.timeout(None) as self._opening:
+                await supply.open()
+        except TimeoutError:
+            return False
+        finally:
+            self._opening = None
+        return True
+
+    async def _run_locked(self) -> None:
         keeper = LockKeeper(self._store.location, self._store.timeouts, lock_ms=self._lock_ms)
         keeper.start()
         try:
@@ -100,9 +136,15 @@ class WorkerGroup:
         Args:
             force: put running jobs back at once.
         """
-        self._soon(self._stopping.set)
+        self._soon(self._stop)
         if force:
             self._soon(self._forced.set)
+
+    def _stop(self) -> None:
+        self._stopping.set()
+        if self._opening is not None and self._loop is not None:
+            self._opening.reschedule(self._loop.time())
+            self._opening = None
 
     async def _run_queues(self, keeper: LockKeeper) -> None:
         async with asyncio.TaskGroup() as group:
@@ -135,7 +177,7 @@ class WorkerGroup:
 
 
 class Worker(WorkerGroup):
-    """A worker of one queue with one handler, for every job name.
+    """A worker of one queue: one handler for every job name, or a handler a name.
 
     ::
 
@@ -143,12 +185,14 @@ class Worker(WorkerGroup):
             return {"hello": job.data}
 
         await Worker("greetings", handle, concurrency=10).run()
+        await Worker("greetings", {"hello": handle, "bye": other}).run()
 
     Programs with several kinds of jobs use ``App``.
 
     Args:
         queue: the queue's name.
-        handler: ``async def`` runs on the event loop, ``def`` in a thread.
+        handler: ``async def`` runs on the event loop, ``def`` in a thread. With a handler a name,
+            jobs of other names fail.
         concurrency: how many jobs run at a time.
         redis_url: see ``Queue``.
         prefix: see ``Queue``.
@@ -159,17 +203,26 @@ class Worker(WorkerGroup):
         lock: how long a job stays locked without being renewed.
         stalled_interval: time between two checks for jobs of vanished workers.
         max_stalled: how often a job may be recovered before it is failed.
+        max_started_attempts: how often a job may be started before it is failed; default: any
+            number.
+        limiter: how many jobs are started in a time, counted over all workers of the queue.
+        metrics: how many minutes of figures of finished jobs are kept; default: none.
+        middlewares: what runs around each job, the first outermost; see ``App.middleware``.
+        backoff_strategies: tell the wait of jobs whose backoff has one of these types.
         keep_completed: retention for jobs without an option of their own.
         keep_failed: the same for failed ones.
         timeouts: how long to wait for the server.
         clock: tells the time instead of the server, for tests.
         store: an open store to share instead of ``redis_url``.
+
+    Raises:
+        ConfigError: a number is wrong, a middleware is no ``async def``, or there is no handler.
     """
 
     def __init__(
         self,
         queue: str,
-        handler: HandlerFunction,
+        handler: HandlerFunction | Mapping[str, HandlerFunction],
         *,
         concurrency: int = 1,
         redis_url: str | None = None,
@@ -181,6 +234,11 @@ class Worker(WorkerGroup):
         lock: Duration = "30s",
         stalled_interval: Duration = "30s",
         max_stalled: int = 1,
+        max_started_attempts: int | None = None,
+        limiter: RateLimit | None = None,
+        metrics: int | None = None,
+        middlewares: Sequence[Middleware] = (),
+        backoff_strategies: Mapping[str, BackoffStrategy] | None = None,
         keep_completed: Retention = Retention.ALL,
         keep_failed: Retention = Retention.ALL,
         timeouts: Timeouts | None = None,
@@ -189,12 +247,14 @@ class Worker(WorkerGroup):
     ) -> None:
         self._threads = HandlerThreads(concurrency)
         self._owns_store = store is None
-        timeout_ms = None if timeout is None else to_ms(timeout, what="timeout")
-        runnable = Handler(invoke=self._invoker(handler), timeout_ms=timeout_ms)
+        self._timeout_ms = None if timeout is None else to_ms(timeout, what="timeout")
+        self._middlewares = [checked(middleware) for middleware in middlewares]
+        by_name, fallback = self._runnable(handler)
+        strategies = check_strategies(backoff_strategies)
         super().__init__(
             store or Store(locate(redis_url, data_dir), timeouts=timeouts),
             prefix=prefix,
-            handlers={queue: Handlers({}, runnable)},
+            handlers={queue: Handlers(by_name, fallback, backoff_strategies=strategies)},
             concurrency={queue: concurrency},
             name=name,
             grace=grace,
@@ -205,6 +265,9 @@ class Worker(WorkerGroup):
                 max_stalled=max_stalled,
                 keep_completed=keep_completed,
                 keep_failed=keep_failed,
+                limiter=limiter,
+                metrics=metrics,
+                max_started_attempts=max_started_attempts,
             ),
             clock=clock,
         )
@@ -218,15 +281,26 @@ class Worker(WorkerGroup):
             if self._owns_store:
                 await self._store.aclose()
 
-    def _invoker(self, handler: HandlerFunction) -> Callable[[JobContext], Awaitable[object]]:
-        if is_coroutine_function(handler):
-            return cast("Callable[[JobContext], Awaitable[object]]", handler)
-        threads = self._threads
+    def _runnable(
+        self, handler: HandlerFunction | Mapping[str, HandlerFunction]
+    ) -> tuple[dict[str, Handler], Handler | None]:
+        if not isinstance(handler, Mapping):
+            return {}, self._handler(handler)
+        if not handler:
+            raise ConfigError("the worker has no handlers; give it one a job name")
+        return {name: self._handler(function) for name, function in handler.items()}, None
 
-        async def invoke(context: JobContext) -> Any:
-            return await threads.run(lambda: handler(context))
+    def _handler(self, function: HandlerFunction) -> Handler:
+        invoke = compose(as_async(function, self._threads), self._middlewares)
+        return Handler(invoke=invoke, timeout_ms=self._timeout_ms)
 
-        return invoke
+
+def _check_options(options: WorkerOptions) -> None:
+    _at_least("stalled_interval", options.stalled_interval_ms)
+    for name, least in (("max_stalled", 0), ("metrics", 1), ("max_started_attempts", 1)):
+        value = getattr(options, name)
+        if value is not None and value < least:
+            raise ConfigError(f"{name} is {value}; it must be {least} or more")
 
 
 def _at_least(name: str, milliseconds: int) -> int:

@@ -22,7 +22,7 @@ TTL_SLACK_MS = 10_000
 def differences(vector: Vector, found: Snapshot) -> list[str]:
     """Every difference to a vector's keys and events, normalised and exact."""
     told = [
-        *_key_differences(vector.keys, found),
+        *_key_differences(vector.keys, found, are_merged=bool(vector.exact)),
         *_event_differences(vector.events, found),
     ]
     if vector.exact:
@@ -35,22 +35,37 @@ def differences(vector: Vector, found: Snapshot) -> list[str]:
     return told
 
 
-def _key_differences(recorded: dict[str, Any], found: Snapshot) -> Iterator[str]:
+def _key_differences(
+    recorded: dict[str, Any], found: Snapshot, *, are_merged: bool = False
+) -> Iterator[str]:
+    """Differences key by key.
+
+    Args:
+        recorded: the record's keys.
+        found: what is there.
+        are_merged: keys that differ in a token alone are one in this record, which has the last of
+            them; another record has them all.
+    """
     left = dict(found)
     for key, entry in recorded.items():
-        name = _find(key, left)
-        if name is None:
+        names = _find_all(key, left)[: None if are_merged else 1]
+        if not names:
             yield f"{key} is missing"
             continue
-        yield from _entry_differences(name, entry, left.pop(name))
+        told = [list(_entry_differences(name, entry, left.pop(name))) for name in names]
+        yield from min(told, key=len)
     for key, surplus in left.items():
         yield f"{key} should not be there: {surplus.value}"
 
 
 def _find(key: str, found: Snapshot) -> str | None:
+    return next(iter(_find_all(key, found)), None)
+
+
+def _find_all(key: str, found: Snapshot) -> list[str]:
     if key in found:
-        return key
-    return next((name for name in found if text_matches(key, name)), None)
+        return [key]
+    return [name for name in found if text_matches(key, name)]
 
 
 def _entry_differences(key: str, recorded: dict[str, Any], found: Entry) -> Iterator[str]:

@@ -7,11 +7,18 @@ from typing import Any
 
 from tests.interop.registry import JOB_OPTIONS
 
-from oxcart import Backoff, JobOptions, JobSpec, Retention
+from oxcart import Backoff, Deduplication, JobOptions, JobSpec, ParentPolicy, ParentRef, Retention
 from oxcart._wire.options_codec import epoch_ms
+from oxcart.errors import ConfigError
 
+_POLICIES: dict[str, ParentPolicy] = {
+    "failParentOnFailure": "fail",
+    "continueParentOnFailure": "continue",
+    "ignoreDependencyOnFailure": "ignore",
+    "removeDependencyOnFailure": "remove",
+}
 _RETENTION = ("removeOnComplete", "removeOnFail")
-_RETENTION_PARTS = {"age", "count"}
+_RETENTION_PARTS = {"age", "count", "limit"}
 
 
 def spec_of(job: dict[str, Any]) -> JobSpec:
@@ -41,6 +48,11 @@ def options_of(given: dict[str, Any]) -> JobOptions:
         "stacktrace_limit": given.get("stackTraceLimit"),
         "size_limit": given.get("sizeLimit"),
         "log_limit": given.get("keepLogs"),
+        "parent": _parent(given.get("parent")),
+        "parent_on_failure": _policy(given),
+        "deduplication": _deduplication(given.get("deduplication")),
+        "telemetry_metadata": given.get("telemetry", {}).get("metadata"),
+        "omit_telemetry_context": given.get("telemetry", {}).get("omitContext", False),
     }
     unknown = {name: value for name, value in given.items() if name not in JOB_OPTIONS}
     return JobOptions(**translated, **unknown)
@@ -71,7 +83,39 @@ def retention_of(keep: Any) -> Retention | None:
             return Retention(count=keep)
         case _:
             age = keep.get("age")
-            return Retention(count=keep.get("count"), age=None if age is None else f"{age}s")
+            return Retention(
+                count=keep.get("count"),
+                age=None if age is None else f"{age}s",
+                limit=keep.get("limit"),
+            )
+
+
+def _parent(parent: dict[str, str] | None) -> ParentRef | None:
+    if parent is None:
+        return None
+    prefix, _, queue = parent["queue"].rpartition(":")
+    return ParentRef(queue=queue, id=parent["id"], prefix=prefix)
+
+
+def _policy(given: dict[str, Any]) -> ParentPolicy | None:
+    chosen = [policy for name, policy in _POLICIES.items() if given.get(name)]
+    if len(chosen) > 1:
+        raise ConfigError("oxcart has one option for the four, which cannot hold two")
+    return chosen[0] if chosen else None
+
+
+def _deduplication(given: dict[str, Any] | None) -> Deduplication | None:
+    if given is None:
+        return None
+    ttl = given.get("ttl")
+    return Deduplication(
+        id=given.get("id", ""),
+        ttl=None if ttl is None else f"{ttl}ms",
+        extend=given.get("extend", False),
+        replace=given.get("replace", False),
+        reschedule=given.get("reschedule", False),
+        keep_last_if_active=given.get("keepLastIfActive", False),
+    )
 
 
 def _backoff(backoff: Any) -> Backoff | None:

@@ -40,12 +40,72 @@ async def resume(session: Session, step: Step) -> str:
     return "ok"
 
 
-@operation("add", fields="name data", options=frozenset({"jobId"}), registry=OLDER_RELEASE)
+@operation(
+    "add",
+    fields="name data",
+    options=frozenset({"jobId", "deduplication", "repeat"}),
+    registry=OLDER_RELEASE,
+)
 async def add(session: Session, step: Step) -> dict[str, str]:
     """Add a plain job as version 5: while paused it goes to the jobs set aside."""
+    if "deduplication" in (step.get("opts") or {}):
+        return await _add_deduplicated(session, step)
+    if "repeat" in (step.get("opts") or {}):
+        return _add_repeatable(session, step)
     client, base = session.client, session.keys(step).base
     is_paused = bool(client.hexists(f"{base}meta", "paused"))
     return write_job(client, base, step, sets_aside=is_paused)
+
+
+def _add_repeatable(session: Session, step: Step) -> dict[str, str]:
+    """Add a repeatable job as version 5: its payload stands in its pending job alone."""
+    client, base, now = session.client, session.keys(step).base, step["now"]
+    every = step["opts"]["repeat"]["every"]
+    due = now - now % every + every
+    key = step["result"]["jobId"].split(":")[1]  # made by a hash function of its own
+    job_id = f"repeat:{key}:{due}"
+    options = {
+        "attempts": 0, "delay": due - now, "jobId": job_id, "prevMillis": due,
+        "repeat": {"count": 1, "every": every}, "timestamp": now,
+    }  # fmt: skip
+    client.incr(f"{base}id")
+    client.hsetnx(f"{base}meta", "opts.maxLenEvents", "10000")
+    client.zadd(f"{base}repeat", {key: due})
+    client.hset(f"{base}repeat:{key}", mapping={"name": step["name"], "every": every})
+    fields = {**_fields(step, {}), "opts": json.dumps(options), "delay": due - now, "rjk": key}
+    client.hset(f"{base}{job_id}", mapping=fields)
+    client.xadd(f"{base}events", {"event": "added", "jobId": job_id, "name": step["name"]})
+    client.zadd(f"{base}delayed", {job_id: due * 4_096})
+    client.xadd(f"{base}events", {"event": "delayed", "jobId": job_id, "delay": due})
+    client.zadd(f"{base}marker", {"1": due})
+    return {"jobId": job_id}
+
+
+async def _add_deduplicated(session: Session, step: Step) -> dict[str, str]:
+    """Add with a deduplication id as version 5, which tells a dropped add twice."""
+    client: Any = session.client
+    base = session.keys(step).base
+    dedup = step["opts"]["deduplication"]
+    assert dedup.keys() == {"id"}, dedup
+    holder = client.get(f"{base}de:{dedup['id']}")
+    if holder is None:
+        added = write_job(client, base, {**step, "opts": {}})
+        opts = json.dumps({"attempts": 0, "de": dedup})
+        client.hset(f"{base}{added['jobId']}", mapping={"opts": opts, "deid": dedup["id"]})
+        client.set(f"{base}de:{dedup['id']}", added["jobId"])
+        return added
+    kept, dropped = holder.decode(), str(client.incr(f"{base}id"))
+    for event in (
+        {"event": "debounced", "jobId": kept, "debounceId": dedup["id"]},
+        {
+            "event": "deduplicated",
+            "jobId": kept,
+            "deduplicationId": dedup["id"],
+            "deduplicatedJobId": dropped,
+        },
+    ):
+        client.xadd(f"{base}events", event)
+    return {"jobId": kept}
 
 
 def write_job(

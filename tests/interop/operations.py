@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from tests.interop import older_release
 from tests.interop.registry import OLDER_RELEASE, OPERATIONS, Operation
-from tests.interop.steps import adding, details, moving, outside, reading, working
+from tests.interop.steps import (
+    adding,
+    details,
+    flows,
+    limiting,
+    moving,
+    outside,
+    reading,
+    scheduling,
+    watching,
+    working,
+)
 
 __all__ = [
     "OLDER_RELEASE",
@@ -12,9 +23,13 @@ __all__ = [
     "Operation",
     "adding",
     "details",
+    "flows",
+    "limiting",
     "moving",
     "older_release",
     "outside",
     "reading",
+    "scheduling",
+    "watching",
     "working",
 ]

@@ -20,8 +20,10 @@ COMMON_FIELDS = frozenset({"op", "now", "result", "queue", "library", "opts", "w
 """Fields of any step; what stands in ``opts`` and ``worker`` is looked at by itself."""
 JOB_OPTIONS = frozenset(
     {
-        "attempts", "backoff", "delay", "jobId", "keepLogs", "lifo", "priority",
-        "removeOnComplete", "removeOnFail", "sizeLimit", "stackTraceLimit", "timestamp",
+        "attempts", "backoff", "continueParentOnFailure", "deduplication", "delay",
+        "failParentOnFailure", "ignoreDependencyOnFailure", "jobId", "keepLogs", "lifo", "parent",
+        "priority", "removeDependencyOnFailure", "removeOnComplete", "removeOnFail", "sizeLimit",
+        "stackTraceLimit", "telemetry", "timestamp",
     }
 )  # fmt: skip
 """A job's options that oxcart has, by BullMQ's names."""

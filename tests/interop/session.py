@@ -22,12 +22,16 @@ from oxcart.errors import (
     LockLost,
     LockMismatch,
     OxcartError,
+    ParentConflict,
+    ParentNotFound,
     PayloadError,
 )
 
 PREFIX = "bull"
 CODES: dict[type[OxcartError], Code] = {
     JobNotFound: Code.JOB_MISSING,
+    ParentNotFound: Code.PARENT_MISSING,
+    ParentConflict: Code.PARENT_CONFLICT,
     LockLost: Code.LOCK_MISSING,
     JobNotInState: Code.NOT_IN_STATE,
     LockMismatch: Code.LOCK_MISMATCH,

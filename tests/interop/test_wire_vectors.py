@@ -7,16 +7,13 @@ import os
 import pytest
 import redis
 from tests.interop.compare import differences
-from tests.interop.deliberate import HAZARDS, Hazard, is_usable
-from tests.interop.features import is_supported, missing_in, not_yet
+from tests.interop.deliberate import DIFFERENT, HAZARDS, Hazard, is_usable
+from tests.interop.features import missing_in
 from tests.interop.matching import matches
 from tests.interop.session import Session
 from tests.interop.snapshot import take_snapshot
 from tests.interop.vectors import FOLDER, Vector, load_all
 
-NOT_YET = not_yet()
-MOST_NOT_YET = 49
-"""How long the list may be: lower it with each entry that goes."""
 VECTORS = load_all()
 
 
@@ -29,26 +26,15 @@ def test_the_vectors_are_there() -> None:
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector.name)
 async def test_vector(vector: Vector, url: str, client: redis.Redis) -> None:
     missing = missing_in(vector)
-    if missing & NOT_YET:
-        pytest.skip(f"not yet: {', '.join(sorted(missing))}")
-    assert not missing, f"neither supported nor in not_yet.txt: {', '.join(sorted(missing))}"
+    assert not missing, f"cannot be replayed: {', '.join(sorted(missing))}"
 
     async with Session(url, client) as session:
-        if vector.is_hazard:
+        if vector.is_hazard or vector.name in DIFFERENT:
             found = await _replay_hazard(session, vector)
         else:
             found = await _replay(session, vector)
 
     assert not found, "\n".join(found)
-
-
-@pytest.mark.parametrize("feature", sorted(NOT_YET))
-def test_what_is_not_yet_is_not_supported(feature: str) -> None:
-    assert not is_supported(feature), f"{feature} is supported: take it out of not_yet.txt"
-
-
-def test_the_not_yet_list_only_shrinks() -> None:
-    assert len(NOT_YET) <= MOST_NOT_YET
 
 
 async def _replay(session: Session, vector: Vector) -> list[str]:

@@ -105,10 +105,10 @@ def test_any_bytes_are_json_or_refused(text: bytes) -> None:
 
 @given(options)
 def test_options_come_back_from_the_wire(given_options: JobOptions) -> None:
-    found, problem = decode_options(encode_options(given_options))
+    found, problem = decode_options(encode_options(given_options, prefix="bull"))
 
     assert problem is None
-    assert decode_options(encode_options(found)) == (found, None)
+    assert decode_options(encode_options(found, prefix="bull")) == (found, None)
     plain = (
         "priority",
         "lifo",
@@ -127,7 +127,7 @@ def test_options_come_back_from_the_wire(given_options: JobOptions) -> None:
 def test_options_are_an_object_without_nulls_that_always_has_attempts(
     given_options: JobOptions,
 ) -> None:
-    wire = json.loads(encode_options(given_options))
+    wire = json.loads(encode_options(given_options, prefix="bull"))
 
     assert isinstance(wire["attempts"], int)
     assert None not in wire.values()
@@ -205,7 +205,7 @@ def test_job_is_encoded_or_refused_with_an_error_of_ours(
 ) -> None:
     try:
         spec = JobSpec(name=name, data=data, options=JobOptions(job_id=job_id))
-        words = encode_job(spec).words
+        words = encode_job(spec, prefix="bull").words
     except (PayloadError, ConfigError):
         return
 
@@ -237,9 +237,11 @@ def test_size_limit_counts_the_bytes_that_are_stored(name: str, value: Any) -> N
     fits = JobSpec(name=name, data=value, options=JobOptions(size_limit=size))
     too_long = JobSpec(name=name, data=value, options=JobOptions(size_limit=size - 1))
 
-    assert len(encode_job(fits).words) == len(encode_job(JobSpec(name=name)).words)
+    assert len(encode_job(fits, prefix="bull").words) == len(
+        encode_job(JobSpec(name=name), prefix="bull").words
+    )
     with pytest.raises(PayloadError, match="over its size limit"):
-        encode_job(too_long)
+        encode_job(too_long, prefix="bull")
 
 
 def meaning_of(keep: Retention | None) -> object:

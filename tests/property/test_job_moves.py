@@ -150,9 +150,7 @@ class QueueMachine(RuleBasedStateMachine):
     def reprocess_all(self, state: JobState, count: int) -> None:
         oldest: Any = self.client.zrange(self.keys.of_state(state), 0, count - 1)
         expected = [job_id.decode() for job_id in oldest]
-        call = moving.reprocess_all(
-            self.keys, state, count=count, finished_until_ms=self.model.now_ms
-        )
+        call = moving.reprocess_all(self.keys, state, count=count, until_ms=self.model.now_ms)
 
         assert (len(expected), len(expected) == count) == self.run(call)
         self.model.reprocess_all(expected)
@@ -161,7 +159,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(pick=a_pick)
     def remove(self, pick: int) -> None:
         job_id = chosen(list(self.model.jobs), pick)
-        removed = self.run(moving.remove(self.keys, job_id))
+        removed = self.run(moving.remove(self.keys, job_id, with_children=True))
 
         assert (self.model.jobs[job_id].token is None) is (removed == 1)
         if removed:
@@ -273,7 +271,7 @@ class QueueMachine(RuleBasedStateMachine):
         options = JobOptions(
             job_id=name, priority=priority, lifo=is_lifo, delay=f"{delay_ms}ms", attempts=3
         )
-        job = adding.encode_job(JobSpec(name="work", options=options))
+        job = adding.encode_job(JobSpec(name="work", options=options), prefix=self.prefix)
         call = adding.add_jobs(self.keys, [job], clock=self, nonce=uuid.uuid4().hex)
         [added] = self.run(call)
         return added

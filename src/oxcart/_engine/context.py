@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Coroutine
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from oxcart._engine.hold import Hold
-from oxcart._model.job import JobRecord
+from oxcart._model.clock import ServerClock
+from oxcart._model.flow import Dependencies
+from oxcart._model.job import JobRecord, JobSpec
 from oxcart._model.json import JsonValue
-from oxcart._store.calls import details
+from oxcart._model.links import ParentRef
+from oxcart._model.options import JobOptions
+from oxcart._store.calls import details, flows
+from oxcart._store.calls.adding import add_jobs, encode_job
 from oxcart._store.store import Store
 from oxcart._wire.codec import encode_json
 from oxcart._wire.codes import error_of
@@ -92,6 +99,61 @@ class JobContext:
         keep = self.record.options.log_limit
         self._check(await self._store.run(details.add_log(self._keys, self.job_id, row, keep=keep)))
 
+    async def update_data(self, data: JsonValue) -> None:
+        """Replace the job's data: what the next attempt, or the next step of this one, starts from.
+
+        ``data`` gives the new one from then on.
+        """
+        self._hold.ensure()
+        encoded = encode_json(data, what=f"the data of job {self.job_id!r}")
+        self._check(await self._store.run(details.update_data(self._keys, self.job_id, encoded)))
+        self.record = replace(self.record, data=data)
+
+    async def add_child(
+        self, queue: str, name: str, data: JsonValue | None = None, **options: Any
+    ) -> str:
+        """Add a child of this job; raise ``WaitForChildren`` to run again when it is settled.
+
+        Give it a ``job_id``: an attempt that is made again then finds it there.
+
+        Args:
+            queue: the child's queue.
+            name: which handler runs it.
+            data: the payload; nothing means ``{}``.
+            **options: see ``JobOptions``.
+
+        Returns:
+            The child's id.
+
+        Raises:
+            ParentConflict: a job of this id is the child of another parent.
+        """
+        self._hold.ensure()
+        parent = ParentRef(queue=self.queue, id=self.job_id, prefix=self._keys.prefix)
+        given = JobOptions(**options, parent=parent)
+        spec = JobSpec(name=name, data={} if data is None else data, options=given)
+        keys = QueueKeys(self._keys.prefix, queue)
+        job = encode_job(spec, prefix=keys.prefix)
+        clock = ServerClock()
+        added = await self._store.run(add_jobs(keys, [job], clock=clock, nonce=uuid.uuid4().hex))
+        if added[0].status < 0:
+            code = added[0].status
+            raise error_of(code, job_id=added[0].job_id, queue=queue, expected="free")
+        return added[0].job_id
+
+    async def children_values(self) -> dict[str, JsonValue]:
+        """What the job's completed children returned, by their full keys (prefix:queue:id)."""
+        return await self._store.run(flows.get_children_values(self._keys, self.job_id))
+
+    async def ignored_children_failures(self) -> dict[str, str]:
+        """Why children failed whose failure the job ignores, by their full keys."""
+        return await self._store.run(flows.get_ignored_failures(self._keys, self.job_id))
+
+    async def dependencies(self) -> Dependencies:
+        """All children of the job, by how they stand."""
+        calls = flows.get_dependencies(self._keys, self.job_id)
+        return flows.dependencies_of(await self._store.run_all(calls))
+
     def _check(self, code: int) -> None:
         if code < 0:
             raise error_of(code, job_id=self.job_id, queue=self.queue, expected="present")
@@ -111,6 +173,28 @@ class SyncJobContext:
     def log(self, row: str) -> None:
         """Append a row to the job's own log."""
         self._wait(self._context.log(row))
+
+    def update_data(self, data: JsonValue) -> None:
+        """Replace the job's data; see ``JobContext.update_data``."""
+        self._wait(self._context.update_data(data))
+
+    def add_child(
+        self, queue: str, name: str, data: JsonValue | None = None, **options: Any
+    ) -> str:
+        """Add a child of this job; see ``JobContext.add_child``."""
+        return self._wait(self._context.add_child(queue, name, data, **options))
+
+    def children_values(self) -> dict[str, JsonValue]:
+        """What the job's completed children returned; see ``JobContext.children_values``."""
+        return self._wait(self._context.children_values())
+
+    def ignored_children_failures(self) -> dict[str, str]:
+        """Why children failed whose failure the job ignores, by their full keys."""
+        return self._wait(self._context.ignored_children_failures())
+
+    def dependencies(self) -> Dependencies:
+        """All children of the job, by how they stand."""
+        return self._wait(self._context.dependencies())
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         waiting = asyncio.run_coroutine_threadsafe(work, self._loop)

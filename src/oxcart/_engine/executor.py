@@ -7,23 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import logging
-import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 from random import random as _random
 
 from oxcart._engine.context import JobContext, set_current
 from oxcart._engine.handler import Handler, Handlers
 from oxcart._engine.hold import Hold
-from oxcart._engine.threads import JobInterrupted
-from oxcart._model.duration import to_ms
+from oxcart._engine.iterations import IterationMaker
+from oxcart._engine.judging import failure_of, final, judge
+from oxcart._engine.middleware import tell_success
+from oxcart._engine.refusing import refusal_of
+from oxcart._engine.retry_policy import RetryJudge
+from oxcart._model.clock import ServerClock
 from oxcart._model.job import JobRecord
 from oxcart._model.options import Retention
 from oxcart._model.outcome import (
     Completed,
-    Delayed,
     Failure,
     GivenBack,
     Lost,
@@ -33,15 +33,11 @@ from oxcart._model.outcome import (
 from oxcart._store.calls.stepping import EndedRun, TakenJob
 from oxcart._store.store import Store
 from oxcart._wire.codec import encode_json, read_job
+from oxcart._wire.codes import Code, error_of
 from oxcart._wire.keys import QueueKeys
-from oxcart._wire.options_codec import epoch_ms
-from oxcart.errors import ConfigError, Delay, Fail, GiveBack, PayloadError, Retry
 
-log = logging.getLogger("oxcart.jobs")
-
-MAX_REASON = 8_000
-MAX_TRACE = 16_000
-"""How many characters of an error are kept with the job."""
+NOTHING_TO_WAIT_FOR = 1
+"""What the server answers to a job that waits for children when all are settled."""
 
 
 class CancelReason(enum.Enum):
@@ -53,6 +49,8 @@ class CancelReason(enum.Enum):
     """The lock is gone: nothing may be written."""
     ABANDONED = "abandoned"
     """It did not end when it was timed out; it has been written as failed already."""
+    CANCELLED = "cancelled"
+    """Somebody asked for it: the job fails for good."""
 
 
 @dataclass(slots=True, eq=False)
@@ -68,6 +66,7 @@ class RunningJob:
         overdue_since: when it was first seen over time.
         task: the task that runs it.
         cancelled_for: set before the task is cancelled.
+        cancel_reason_text: why, in the words of who asked for it.
     """
 
     taken: TakenJob
@@ -78,12 +77,19 @@ class RunningJob:
     overdue_since: float | None = None
     task: asyncio.Task[EndedRun] | None = None
     cancelled_for: CancelReason | None = None
+    cancel_reason_text: str | None = None
 
-    def cancel(self, reason: CancelReason) -> None:
-        """Cancel the run, once."""
+    def cancel(self, reason: CancelReason, text: str | None = None) -> None:
+        """Cancel the run, once.
+
+        Args:
+            reason: why.
+            text: the same in the words of who asked for it, kept as the job's failed reason.
+        """
         if self.cancelled_for is None and self.task is not None:
             self.cancelled_for = reason
-            self.task.cancel(reason.value)
+            self.cancel_reason_text = text
+            self.task.cancel(text or reason.value)
 
 
 class Executor:
@@ -95,6 +101,8 @@ class Executor:
         keys: the queue.
         keep_completed: retention for jobs that have no option of their own.
         keep_failed: the same for failed ones.
+        max_started_attempts: how often a job may be taken before it fails; ``None``: any number.
+        iterations: makes the next jobs of schedulers.
         random: gives a number in [0, 1), for jitter.
     """
 
@@ -106,6 +114,8 @@ class Executor:
         *,
         keep_completed: Retention = Retention.ALL,
         keep_failed: Retention = Retention.ALL,
+        max_started_attempts: int | None = None,
+        iterations: IterationMaker | None = None,
         random: Callable[[], float] = _random,
     ) -> None:
         self._handlers = handlers
@@ -113,13 +123,18 @@ class Executor:
         self._keys = keys
         self._keep_completed = keep_completed
         self._keep_failed = keep_failed
+        self._max_started_attempts = max_started_attempts
+        self._iterations = iterations or IterationMaker(store, keys, ServerClock())
         self._random = random
+        self._retry_judge = RetryJudge(handlers.backoff_strategies, random)
+        self._nobody = Handler(invoke=_run_by_nobody, on_failure=handlers.on_failure)
 
     async def run(self, running: RunningJob) -> EndedRun:
         """Run a job to its end and say what became of it. Never raises."""
         record = read_job(running.taken.job_id, running.taken.fields)
         running.record = record
-        result = await self._attempt(running, record)
+        # Before the job runs, so that one that fails or takes long holds up no schedule.
+        result = await self._make_next(running, record) or await self._attempt(running, record)
         if isinstance(result, Failure):
             result = self._decide(result, record)
         if not running.hold.is_valid:
@@ -146,12 +161,45 @@ class Executor:
             trace_limit=options.stacktrace_limit,
         )
 
+    def reconsider(self, running: RunningJob, code: int) -> EndedRun:
+        """Say what becomes of a run whose outcome the server refused.
+
+        Args:
+            running: the job.
+            code: what the server answered.
+
+        Raises:
+            OxcartError: the code leaves nothing to decide.
+        """
+        record = running.record
+        if code == NOTHING_TO_WAIT_FOR or record is None:
+            return self.ended(running, GivenBack())
+        error = error_of(
+            code, job_id=record.id, queue=self._keys.queue, expected="free of children"
+        )
+        if code == Code.PENDING_CHILDREN:
+            failure = self._retried(running, record, failure_of(error), error)
+        elif code == Code.FAILED_CHILDREN:
+            failure = final(str(error))
+        else:
+            raise error
+        return self.ended(running, self._decide(failure, record))
+
+    async def _make_next(self, running: RunningJob, record: JobRecord) -> Outcome | Failure | None:
+        if record.scheduler_id is None:
+            return None
+        try:
+            return await self._iterations.make_next(running.taken, record, running.hold)
+        except asyncio.CancelledError as error:
+            return self._cancelled(running, record, error)
+
     async def _attempt(self, running: RunningJob, record: JobRecord) -> Outcome | Failure:
         # Found first: its hook hears of refused jobs too.
-        running.handler = handler = self._handlers.find(record.name)
-        refusal = self._refusal(record)
+        handler = self._handlers.find(record.name)
+        running.handler = handler or self._nobody
+        refusal = refusal_of(record, self._max_started_attempts)
         if refusal is not None:
-            return Failure(reason=refusal, trace=refusal, is_permanent=True)
+            return final(refusal)
         if handler is None:
             return self._unknown_name(record)
         return await self._invoke(running, record, handler)
@@ -167,36 +215,59 @@ class Executor:
         try:
             async with timeout:
                 value = await handler.invoke(context)
-            return Completed(encode_json(value, what="what the handler returned"))
-        except asyncio.CancelledError:
-            return self._cancelled(running)
+            outcome = Completed(encode_json(value, what="what the handler returned"))
+        except asyncio.CancelledError as error:
+            return self._cancelled(running, record, error)
         except TimeoutError as error:
-            if timeout.expired():
-                return _failure(f"timed out after {handler.timeout_ms} ms", error)
-            return _failure_of(error)
+            reason = f"timed out after {handler.timeout_ms} ms" if timeout.expired() else None
+            return self._retried(running, record, failure_of(error, reason), error)
         # Whatever a handler raises, SystemExit included, ends its job and not the worker.
         except BaseException as error:  # noqa: BLE001
-            return _judge(error)
+            return self._judged(running, record, error)
+        if self._handlers.after and running.hold.is_valid:
+            await tell_success(self._handlers.after, context, value, running.deadline)
+        return outcome
 
-    def _refusal(self, record: JobRecord) -> str | None:
-        """Why a job must fail without being run, if it must."""
-        return record.deferred_failure or record.corruption
+    def _judged(
+        self, running: RunningJob, record: JobRecord, error: BaseException
+    ) -> Outcome | Failure:
+        result = judge(error)
+        if isinstance(result, Failure):
+            return self._retried(running, record, result, error)
+        return result
 
     def _unknown_name(self, record: JobRecord) -> Failure:
         known = ", ".join(sorted(self._handlers.by_name)) or "none"
-        reason = f"no handler for job name {record.name!r} in this worker (it has: {known})"
-        return Failure(reason=reason, trace=reason, is_permanent=True)
+        return final(f"no handler for job name {record.name!r} in this worker (it has: {known})")
 
-    def _cancelled(self, running: RunningJob) -> Outcome | Failure:
+    def _cancelled(
+        self, running: RunningJob, record: JobRecord, error: BaseException
+    ) -> Outcome | Failure:
         match running.cancelled_for:
             case CancelReason.STOPPING:
                 return GivenBack()
             case CancelReason.LOST | CancelReason.ABANDONED:
                 return Lost()
+            case CancelReason.CANCELLED:
+                return final(running.cancel_reason_text or "cancelled")
             case None:  # the handler cancelled itself
-                return Failure(reason="the handler was cancelled", trace="CancelledError")
+                failure = Failure(reason="the handler was cancelled", trace="CancelledError")
+                return self._retried(running, record, failure, error)
+
+    def _retried(
+        self, running: RunningJob, record: JobRecord, failure: Failure, error: BaseException
+    ) -> Failure:
+        """The failed attempt, with what the user has to say to what follows."""
+        if running.handler is None:
+            return failure
+        return self._retry_judge.judge(
+            failure, error, record=record, handler=running.handler, raw=running.taken.fields
+        )
 
     def _decide(self, failure: Failure, record: JobRecord) -> Outcome:
+        limit = self._max_started_attempts
+        if limit is not None and record.attempts_started >= limit:
+            failure = replace(failure, is_permanent=True)
         return decide(
             failure,
             attempts_made=record.attempts_made,
@@ -206,66 +277,5 @@ class Executor:
         )
 
 
-def _judge(error: BaseException) -> Outcome | Failure:
-    try:
-        return _steered(error) or _failure_of(error)
-    except ConfigError as wrong_duration:
-        return _failure_of(wrong_duration)
-
-
-def _steered(error: BaseException) -> Outcome | Failure | None:
-    """What a handler asked for by what it raised, if it did."""
-    match error:
-        case Retry():
-            after = None if error.after is None else to_ms(error.after, what="Retry after")
-            return Failure(reason=_reason(error), trace=_trace(error), after_ms=after)
-        case Fail() | PayloadError():
-            return Failure(reason=_reason(error), trace=_trace(error), is_permanent=True)
-        case Delay():
-            return _delayed(error)
-        case GiveBack():
-            return GivenBack()
-        case _:
-            return None
-
-
-def _delayed(error: Delay) -> Outcome | Failure:
-    if isinstance(error.until, datetime):
-        return Delayed(0, until_ms=epoch_ms(error.until))
-    return Delayed(to_ms(error.until, what="Delay"))
-
-
-def _failure_of(error: BaseException) -> Failure:
-    if isinstance(error, JobInterrupted):
-        return _failure("the handler's thread was interrupted", error)
-    return _failure(_reason(error), error)
-
-
-def _failure(reason: str, error: BaseException) -> Failure:
-    return Failure(reason=reason, trace=_trace(error))
-
-
-def _reason(error: BaseException) -> str:
-    """What an error says; its type's name where it says nothing or cannot say it."""
-    try:
-        text = str(error)
-    # An exception whose text cannot be made must not take the worker with it.
-    except Exception:  # noqa: BLE001
-        text = ""
-    return _clean(text or type(error).__name__, MAX_REASON)
-
-
-def _trace(error: BaseException) -> str:
-    try:
-        text = "".join(traceback.format_exception(error, limit=-20))
-    # As above: formatting runs the exception's own code.
-    except Exception:  # noqa: BLE001
-        text = type(error).__name__
-    return _clean(text, MAX_TRACE)
-
-
-def _clean(text: str, limit: int) -> str:
-    """Cut a text, and replace what UTF-8 cannot hold."""
-    if len(text) > limit:
-        text = text[: limit - 1] + "…"
-    return text.encode(errors="replace").decode()
+async def _run_by_nobody(_: JobContext) -> object:
+    raise AssertionError("a job without a handler is not run")

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from oxcart._engine.executor import CancelReason, Executor, RunningJob
+from oxcart._engine.executor import NOTHING_TO_WAIT_FOR, CancelReason, Executor, RunningJob
 from oxcart._engine.handler import FailedJob, OnFailure
 from oxcart._engine.hold import Hold
 from oxcart._engine.lock_keeper import LockKeeper
@@ -21,6 +21,7 @@ from oxcart._engine.reconnect import Reconnect
 from oxcart._engine.stepper import Stepper
 from oxcart._model.outcome import Failed, GivenBack, Lost, Outcome, Retried
 from oxcart._store.calls.stepping import EndedRun, StepReply, TakenJob
+from oxcart._wire.codes import Code
 from oxcart._wire.keys import QueueKeys
 from oxcart.errors import ScriptFailed
 
@@ -28,6 +29,12 @@ log = logging.getLogger("oxcart.worker")
 
 MAX_BATCH = 500
 """How many runs a step ends, and how many jobs it takes, at the most."""
+UNDECIDED = frozenset({NOTHING_TO_WAIT_FOR, Code.PENDING_CHILDREN, Code.FAILED_CHILDREN})
+"""Answers to an outcome that the job's children do not allow."""
+MAX_LIMITED_S = 5.0
+"""How long a rate limit is waited for before it is looked at again: it may have been lifted."""
+LIMITED_LOOK_MS = 250.0
+"""How soon a marker is answered while a rate limit holds jobs back: most are for added jobs."""
 OVERTIME_S = 5.0
 """How long a handler may go on after it was cancelled before its place is given away."""
 DUE_SLACK_S = 0.001
@@ -78,6 +85,7 @@ class Fetcher:
         self._ended: deque[_Ended] = deque()
         self._wake = asyncio.Event()
         self._may_have_work = True
+        self._is_limited = False
         self._is_draining = False
         self._is_cancelling = False
         self._writing = 0
@@ -110,6 +118,9 @@ class Fetcher:
         """There may be work."""
         if self._free() <= 0 or self._is_draining:
             self._pass_on()
+        if self._is_limited:
+            self._set_due_timer(LIMITED_LOOK_MS)
+            return
         self._may_have_work = True
         self._wake.set()
 
@@ -209,12 +220,15 @@ class Fetcher:
             log.error("job.dropped queue=%s job_id=%s: it has no data", self._keys.queue, job_id)
         for taken in reply.taken:
             self._launch(taken, started_at)
+        self._is_limited = reply.limited_ms > 0
         # A repeated step is answered from memory, without the jobs whose locks ran out since.
         if count == 0 or len(reply.taken) == count or self._stepper.has_repeated:
             self._may_have_work = True
         else:
             self._arm()
-            if reply.next_due_ms is not None:
+            if reply.limited_ms:
+                self._set_due_timer(min(reply.limited_ms, MAX_LIMITED_S * 1_000))
+            elif reply.next_due_ms is not None:
                 self._set_due_timer(reply.next_due_ms - reply.now_ms)
 
     def _launch(self, taken: TakenJob, started_at: float) -> None:
@@ -225,7 +239,10 @@ class Fetcher:
         if self._is_cancelling or not hold.is_valid:
             self._ended.append(_Ended(self._executor.ended(job, GivenBack()), job))
             return
-        hold.on_lost = lambda _: _cancel_soon(self._loop, job)
+        hold.on_lost = lambda _: _cancel_soon(self._loop, job, CancelReason.LOST)
+        hold.on_cancel = lambda reason: _cancel_soon(
+            self._loop, job, CancelReason.CANCELLED, reason
+        )
         self._keeper.keep(self._keys, hold)
         self._running.add(job)
         # Not in a TaskGroup: a handler that ignores its cancellation must not keep the worker from
@@ -237,8 +254,7 @@ class Fetcher:
         if job not in self._running:  # given back or abandoned meanwhile
             return
         if task.cancelled():  # before it had begun
-            is_stopping = job.cancelled_for is CancelReason.STOPPING
-            self._end(job, GivenBack() if is_stopping else Lost())
+            self._end(job, _outcome_of_unbegun(job))
         elif (error := task.exception()) is not None:
             log.error("job.run_broke %s", self._describe(job), exc_info=error)
             self._end(job, Lost())
@@ -259,7 +275,18 @@ class Fetcher:
     def _settle(self, item: _Ended, code: int) -> None:
         """Take note of what the server said to an ended run."""
         job, outcome = item.job, item.run.outcome
+        if code in UNDECIDED:
+            # Nothing was written: the job is still ours, and ends in another way.
+            self._ended.append(_Ended(self._executor.reconsider(job, code), job))
+            return
         self._keeper.release(self._keys, job.hold)
+        if code == Code.WRONG_TYPE:
+            log.error(
+                "job.not_finished %s: a key of its parent's queue holds something else than it "
+                "should; it is recovered as stalled and run again",
+                self._describe(job),
+            )
+            return
         if code < 0:
             log.warning("job.not_ours_any_more %s code=%d", self._describe(job), code)
             return
@@ -316,9 +343,23 @@ class Fetcher:
         return f"queue={self._keys.queue} job_id={job.taken.job_id} name={name}"
 
 
-def _cancel_soon(loop: asyncio.AbstractEventLoop, job: RunningJob) -> None:
-    """Cancel a job whose lock is gone, from the lock keeper's thread."""
-    loop.call_soon_threadsafe(job.cancel, CancelReason.LOST)
+def _outcome_of_unbegun(job: RunningJob) -> Outcome:
+    """What becomes of a job whose run was cancelled before it had begun."""
+    match job.cancelled_for:
+        case CancelReason.STOPPING:
+            return GivenBack()
+        case CancelReason.CANCELLED:
+            reason = job.cancel_reason_text or CancelReason.CANCELLED.value
+            return Failed(reason, reason)
+        case _:
+            return Lost()
+
+
+def _cancel_soon(
+    loop: asyncio.AbstractEventLoop, job: RunningJob, why: CancelReason, text: str | None = None
+) -> None:
+    """Cancel a job from the lock keeper's thread."""
+    loop.call_soon_threadsafe(job.cancel, why, text)
 
 
 def _log_outcome(subject: str, outcome: Outcome) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+from oxcart._engine.retry_policy import BackoffStrategy, RetryRules
+from oxcart._engine.threads import HandlerThreads
 from oxcart._model.json import JsonValue
 
 if TYPE_CHECKING:
@@ -33,7 +36,8 @@ class FailedJob:
 
 
 Invoke = Callable[["JobContext"], Awaitable[object]]
-OnFailure = Callable[[FailedJob], Awaitable[None]]
+OnFailure = Callable[[FailedJob], Awaitable[object]]
+OnSuccess = Callable[["JobContext", object], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,27 +45,37 @@ class Handler:
     """A handler as the engine runs it.
 
     Attributes:
-        invoke: runs it on a job, after checking the payload.
+        invoke: runs it on a job, after checking the payload, with the middlewares around it.
         timeout_ms: how long a run may take; ``None`` sets no limit.
         on_failure: awaited after a job was moved to failed for good.
+        retry: what follows a failed attempt, by the class of its error.
+        backoff: tells the wait between attempts of jobs that bring no backoff of their own.
     """
 
     invoke: Invoke
     timeout_ms: int | None = None
     on_failure: OnFailure | None = None
+    retry: RetryRules | None = None
+    backoff: BackoffStrategy | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Handlers:
-    """The handlers of a queue.
+    """The handlers of a queue, and what is the same for all of them.
 
     Attributes:
         by_name: a handler a job name.
         fallback: runs every other name; without it such a job fails.
+        after: awaited after a handler returned.
+        on_failure: awaited after a job was moved to failed whose name no handler has.
+        backoff_strategies: tell the wait of jobs whose backoff has one of these types.
     """
 
     by_name: Mapping[str, Handler]
     fallback: Handler | None = None
+    after: tuple[OnSuccess, ...] = ()
+    on_failure: OnFailure | None = None
+    backoff_strategies: Mapping[str, BackoffStrategy] = field(default_factory=dict)
 
     def find(self, name: str) -> Handler | None:
         """The handler of a job name, if there is one."""
@@ -72,3 +86,14 @@ def is_coroutine_function(function: object) -> bool:
     """Whether calling it gives a coroutine: an ``async def``, or an object that has one to call."""
     called = getattr(function, "__call__", None)  # noqa: B004  # what it is, not whether it is
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)
+
+
+def as_async(function: Callable[..., object], threads: HandlerThreads) -> Callable[..., Any]:
+    """A function to await: itself if it is an ``async def``, or its calls in a thread."""
+    if is_coroutine_function(function):
+        return function
+
+    async def call_in_thread(*args: object, **kwargs: object) -> object:
+        return await threads.run(functools.partial(function, *args, **kwargs))
+
+    return call_in_thread

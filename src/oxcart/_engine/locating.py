@@ -8,8 +8,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oxcart._store.address import Address
 from oxcart._store.location import Location
-from oxcart.errors import ConfigError
 
 if TYPE_CHECKING:
     from oxcart.embedded import EmbeddedValkey
@@ -25,11 +25,13 @@ def locate(redis_url: str | None, data_dir: str | PathLike[str]) -> Location:
         redis_url: the server's URL.
         data_dir: the folder of the private Valkey, which is started when it is first needed and
             stops with the program.
+
+    Raises:
+        ConfigError: the URL is in no form that is known.
     """
     url = redis_url or os.environ.get("REDIS_URL", "").strip()
     if url:
-        if not url.startswith(("redis://", "rediss://", "unix://")):
-            raise ConfigError("the Redis URL must start with redis://, rediss:// or unix://")
+        Address.parse(url)  # what is wrong with it is told now
         return Location.at(url)
     folder = Path(data_dir)
     return Location(lambda: _server(folder).url, restore=lambda: _server(folder).ensure())

@@ -1,6 +1,7 @@
 """Renewing the locks of all running jobs of a process, from a thread of its own.
 
 A thread, because work that blocks the event loop must not make the loop's other jobs look stalled.
+It also looks once a second whether somebody asked to cancel a job that runs here.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ log = logging.getLogger("oxcart.locks")
 
 RETRY_S = 0.5
 """How soon a renewal that failed is tried again."""
+CANCEL_CHECK_S = 1.0
+"""How often it is looked whether running jobs are to be cancelled; only while some run."""
 MARGIN = 0.1
 """Share of the lock's time that is left when a job is given up: time enough to cancel it."""
 
@@ -83,11 +86,31 @@ class LockKeeper:
         return started_at + self._lock_ms / 1_000 * (1 - MARGIN)
 
     def _run(self) -> None:
-        wait_s = self._lock_ms / 3_000
-        while not self._stopping.wait(wait_s):
+        beat_s = self._lock_ms / 3_000
+        renew_at = time.monotonic() + beat_s
+        while not self._stopping.wait(min(CANCEL_CHECK_S, max(0.0, renew_at - time.monotonic()))):
+            now = time.monotonic()
+            if now < renew_at:
+                self._cancel_requested()
+                continue
             renewed = [self._renew(held) for held in self._snapshot()]
             self._give_up_expired()
-            wait_s = self._lock_ms / 3_000 if all(renewed) else min(RETRY_S, self._lock_ms / 10_000)
+            wait_s = beat_s if all(renewed) else min(RETRY_S, self._lock_ms / 10_000)
+            renew_at = now + wait_s
+
+    def _cancel_requested(self) -> None:
+        """Tell the jobs of this process that somebody asked to cancel."""
+        for held in self._snapshot():
+            if not held.holds:
+                continue
+            by_id = {hold.job_id: hold for hold in held.holds}
+            try:
+                reasons = self._store.run(holding.take_cancel_requests(held.keys, list(by_id)))
+            except StoreError as error:
+                log.debug("locks.cancel_requests_not_read queue=%s: %s", held.keys.queue, error)
+                continue
+            for job_id, reason in reasons.items():
+                by_id[job_id].on_cancel(reason)
 
     def _snapshot(self) -> list[_QueueHolds]:
         with self._guard:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, get_type_hints
+from typing import Any, Protocol
 
 import msgspec
 
+from oxcart._engine.provided import Provided, hints_of
 from oxcart._model.json import JsonValue
 from oxcart.errors import ConfigError, PayloadError
 
@@ -37,13 +38,17 @@ def binder_of(function: Callable[..., Any], name: str) -> Binder:
     """The binder of a handler.
 
     A single positional-only parameter takes the whole payload; otherwise the payload is an object
-    whose members are the parameters.
+    whose members are the parameters. Those that ask for a resource are no part of it.
 
     Raises:
         ConfigError: the parameters cannot be filled from JSON.
     """
-    parameters = list(inspect.signature(function).parameters.values())
-    hints = get_type_hints(function, include_extras=True)
+    parameters = [
+        parameter
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.default is not Provided
+    ]
+    hints = hints_of(function, f"handler of job {name!r}")
     kinds = {parameter.kind for parameter in parameters}
     if kinds & {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
         raise ConfigError(
@@ -57,7 +62,7 @@ def binder_of(function: Callable[..., Any], name: str) -> Binder:
                 "a positional-only parameter takes the whole payload"
             )
         return WholePayload(name, hints.get(parameters[0].name, Any))
-    return NamedParameters(name, inspect.signature(function), _struct_of(name, parameters, hints))
+    return NamedParameters(name, inspect.Signature(parameters), _struct_of(name, parameters, hints))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,13 @@ from oxcart._engine.ending import end
 from oxcart._engine.executor import Executor
 from oxcart._engine.fetcher import Fetcher
 from oxcart._engine.handler import Handlers
+from oxcart._engine.iterations import IterationMaker
 from oxcart._engine.lock_keeper import LockKeeper
 from oxcart._engine.stalled_sweeper import StalledSweeper
 from oxcart._engine.stepper import Stepper
 from oxcart._engine.waiter import Waiter
 from oxcart._model.clock import Clock
+from oxcart._model.links import RateLimit
 from oxcart._model.options import Retention
 from oxcart._store.calls.switching import pass_marker_on
 from oxcart._store.store import Store
@@ -46,6 +48,9 @@ class WorkerOptions:
         max_stalled: how often a job may be recovered before it is failed.
         keep_completed: retention for jobs without an option of their own.
         keep_failed: the same for failed ones.
+        limiter: how many jobs are started in a time, by all workers that have such a limit.
+        metrics: how many points of finished jobs a minute are kept; ``None`` counts none.
+        max_started_attempts: how often a job may be taken before it is failed.
     """
 
     name: str
@@ -55,6 +60,9 @@ class WorkerOptions:
     max_stalled: int = 1
     keep_completed: Retention = Retention.ALL
     keep_failed: Retention = Retention.ALL
+    limiter: RateLimit | None = None
+    metrics: int | None = None
+    max_started_attempts: int | None = None
 
 
 class QueueWorker:
@@ -102,6 +110,8 @@ class QueueWorker:
             worker_id=uuid.uuid4().hex,
             worker_name=options.name,
             lock_ms=keeper.lock_ms,
+            limit=options.limiter,
+            metrics_size=options.metrics or 0,
         )
         executor = Executor(
             handlers,
@@ -109,6 +119,8 @@ class QueueWorker:
             keys,
             keep_completed=options.keep_completed,
             keep_failed=options.keep_failed,
+            max_started_attempts=options.max_started_attempts,
+            iterations=IterationMaker(store, keys, clock),
         )
         self.fetcher = Fetcher(
             stepper,

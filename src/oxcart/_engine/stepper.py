@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from oxcart._engine.reconnect import Reconnect
 from oxcart._model.clock import Clock
+from oxcart._model.links import RateLimit
 from oxcart._store.calls.stepping import EndedRun, StepReply, TakeRequest, step
 from oxcart._store.store import Store
 from oxcart._wire.keys import QueueKeys
@@ -29,6 +30,8 @@ class Stepper:
         worker_id: unique to the worker; the tokens of its locks start with it.
         worker_name: kept with the jobs that it takes.
         lock_ms: how long they are locked.
+        limit: the worker's own rate limit.
+        metrics_size: how many data points of finished jobs a minute are kept; 0 counts none.
     """
 
     def __init__(
@@ -40,6 +43,8 @@ class Stepper:
         worker_id: str,
         worker_name: str,
         lock_ms: int,
+        limit: RateLimit | None = None,
+        metrics_size: int = 0,
     ) -> None:
         self._store = store
         self._keys = keys
@@ -47,6 +52,8 @@ class Stepper:
         self._worker_id = worker_id
         self._worker_name = worker_name
         self._lock_ms = lock_ms
+        self._limit = limit
+        self._metrics_size = metrics_size
         self._sequence = 0
         self.has_repeated = False
         """Whether the last step was sent again: then the queue may hold more than it answered."""
@@ -67,10 +74,12 @@ class Stepper:
                 token=f"{self._worker_id}:{self._sequence}",
                 lock_ms=self._lock_ms,
                 worker_name=self._worker_name,
+                limit=self._limit,
             ),
             clock=self._clock,
             worker_id=self._worker_id,
             sequence=self._sequence,
+            metrics_size=self._metrics_size,
         )
         reconnect = Reconnect()
         self.has_repeated = False

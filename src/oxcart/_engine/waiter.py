@@ -69,7 +69,7 @@ class Waiter:
         try:
             # A worker that is never idle is to be seen by dashboards too.
             with suppress(StoreError):
-                await connection.connect()
+                await connection.connect(self._keys.marker)
             while True:
                 await self._armed.wait()
                 await self._wait_once(connection, reconnect)

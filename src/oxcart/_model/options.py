@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from oxcart._model.duration import Duration, to_ms
 from oxcart._model.ids import check_job_id
+from oxcart._model.links import PARENT_POLICIES, Deduplication, ParentPolicy, ParentRef
 from oxcart.errors import ConfigError
 
 MAX_PRIORITY = 2_097_151
@@ -24,10 +25,12 @@ class Retention:
     Attributes:
         count: keep this many of the newest; ``None`` sets no limit, 0 keeps none.
         age: keep them this long; ``None`` sets no limit.
+        limit: how many one finish removes at the most because of their age; default 1,000.
     """
 
     count: int | None = None
     age: Duration | None = None
+    limit: int | None = None
 
     ALL: ClassVar[Retention]
     """Keep every job."""
@@ -38,6 +41,8 @@ class Retention:
         """Check the limits."""
         if self.count is not None and self.count < 0:
             raise ConfigError(f"retention count is {self.count}; it cannot be negative")
+        if self.limit is not None and self.limit < 1:
+            raise ConfigError(f"retention limit is {self.limit}; it must be 1 or more")
         if self.age is not None:
             to_ms(self.age, what="retention age")
 
@@ -100,6 +105,13 @@ class JobOptions:
         stacktrace_limit: how many tracebacks are kept, 0 for none; ``None`` keeps one an attempt.
         size_limit: refuse data longer than this many bytes of JSON.
         log_limit: keep this many log rows; ``None`` keeps all.
+        parent: make the job a child of this one.
+        parent_on_failure: what the job's final failure does to its parent.
+        deduplication: add nothing while a job with the same deduplication id is there; a text is
+            the id alone.
+        expires: fail the job unrun if it is still waiting after this long, or at this instant.
+        telemetry_metadata: trace context, passed through to whoever runs the job.
+        omit_telemetry_context: tells BullMQ's telemetry not to go on with the adder's trace.
     """
 
     job_id: str | None = None
@@ -114,6 +126,12 @@ class JobOptions:
     stacktrace_limit: int | None = None
     size_limit: int | None = None
     log_limit: int | None = None
+    parent: ParentRef | None = None
+    parent_on_failure: ParentPolicy | None = None
+    deduplication: Deduplication | str | None = None
+    expires: Duration | datetime | None = None
+    telemetry_metadata: str | None = None
+    omit_telemetry_context: bool = False
 
     def __post_init__(self) -> None:
         """Check every option.
@@ -123,18 +141,34 @@ class JobOptions:
         """
         if self.job_id is not None:
             check_job_id(self.job_id)
-        _check_range("priority", self.priority, 0, MAX_PRIORITY)
-        _check_range("attempts", self.attempts, 0, 2**31)
+        check_range("priority", self.priority, 0, MAX_PRIORITY)
+        check_range("attempts", self.attempts, 0, 2**31)
         for name in ("stacktrace_limit", "size_limit", "log_limit"):
             value = getattr(self, name)
             if value is not None:
-                _check_range(name, value, 0, 2**53)
-        if isinstance(self.delay, datetime):
-            _check_aware("delay", self.delay)
-        elif self.delay is not None:
-            to_ms(self.delay, what="delay")
+                check_range(name, value, 0, 2**53)
+        check_when("delay", self.delay)
+        check_when("expires", self.expires)
         if self.timestamp is not None:
             _check_aware("timestamp", self.timestamp)
+        self._check_links()
+
+    def _check_links(self) -> None:
+        policy = self.parent_on_failure
+        if policy is not None and policy not in PARENT_POLICIES:
+            raise ConfigError(
+                f"parent_on_failure is {policy!r}; it must be one of {', '.join(PARENT_POLICIES)}"
+            )
+        if isinstance(self.deduplication, str):
+            object.__setattr__(self, "deduplication", Deduplication(id=self.deduplication))
+        if self.parent is not None and self.deduplication is not None:
+            raise ConfigError("a job with a parent cannot have a deduplication id")
+
+    @property
+    def dedup(self) -> Deduplication | None:
+        """The deduplication as a value, however it was given."""
+        given = self.deduplication
+        return Deduplication(id=given) if isinstance(given, str) else given
 
     @property
     def max_attempts(self) -> int:
@@ -142,9 +176,18 @@ class JobOptions:
         return max(1, self.attempts)
 
 
-def _check_range(name: str, value: object, low: int, high: int) -> None:
+def check_range(name: str, value: object, low: int, high: int) -> None:
+    """Refuse what is no whole number within the range."""
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise ConfigError(f"{name} is {value!r}; it must be a whole number from {low} to {high}")
+
+
+def check_when(name: str, when: Duration | datetime | None) -> None:
+    """Refuse what is neither a duration nor an aware instant."""
+    if isinstance(when, datetime):
+        _check_aware(name, when)
+    elif when is not None:
+        to_ms(when, what=name)
 
 
 def _check_aware(name: str, value: datetime) -> None:

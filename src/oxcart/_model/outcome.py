@@ -52,11 +52,29 @@ class GivenBack:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingForChildren:
+    """The handler asked to run again when the job's children are settled; no attempt is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimited:
+    """The handler met a rate limit: the job goes back, and the queue waits; no attempt is counted.
+
+    Attributes:
+        for_ms: how long the queue's workers take nothing.
+    """
+
+    for_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """The job is no longer ours: nothing may be written."""
 
 
-Outcome = Completed | Failed | Retried | Delayed | GivenBack | Lost
+Outcome = (
+    Completed | Failed | Retried | Delayed | GivenBack | WaitingForChildren | RateLimited | Lost
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,24 +35,41 @@ class JobState(StrEnum):
 
 
 _READY = frozenset({JobState.WAITING, JobState.PRIORITIZED})
+_ACTIVE = frozenset({JobState.ACTIVE})
+_WAITING = frozenset({JobState.WAITING})
+_DELAYED = frozenset({JobState.DELAYED})
+_PARENTS = frozenset({JobState.WAITING_CHILDREN})
+_FINISHED = frozenset({JobState.COMPLETED, JobState.FAILED})
+_GONE = frozenset({JobState.UNKNOWN})
 
 MOVES: dict[str, tuple[frozenset[JobState], frozenset[JobState]]] = {
-    "add": (
-        frozenset({JobState.UNKNOWN}),
-        _READY | {JobState.DELAYED, JobState.WAITING_CHILDREN},
-    ),
-    "take": (_READY, frozenset({JobState.ACTIVE})),
-    "complete": (frozenset({JobState.ACTIVE}), frozenset({JobState.COMPLETED, JobState.UNKNOWN})),
-    "fail": (frozenset({JobState.ACTIVE}), frozenset({JobState.FAILED, JobState.UNKNOWN})),
-    "retry": (frozenset({JobState.ACTIVE}), _READY | {JobState.DELAYED}),
-    "delay": (frozenset({JobState.ACTIVE}), frozenset({JobState.DELAYED})),
-    "give_back": (frozenset({JobState.ACTIVE}), _READY),
-    "recover": (frozenset({JobState.ACTIVE}), frozenset({JobState.WAITING})),
-    "promote": (frozenset({JobState.DELAYED}), _READY),
-    "reprocess": (frozenset({JobState.COMPLETED, JobState.FAILED}), _READY),
-    "remove": (
-        frozenset(JobState) - {JobState.ACTIVE, JobState.UNKNOWN},
-        frozenset({JobState.UNKNOWN}),
-    ),
+    # by whoever adds
+    "add": (_GONE, _READY | _DELAYED | _PARENTS),
+    "reschedule": (_DELAYED, _DELAYED),  # a deduplicated add, to the job that holds the id
+    "replace": (_DELAYED, _GONE),  # likewise
+    # by workers
+    "take": (_READY, _ACTIVE),
+    "complete": (_ACTIVE, frozenset({JobState.COMPLETED}) | _GONE),
+    "fail": (_ACTIVE, frozenset({JobState.FAILED}) | _GONE),
+    "retry": (_ACTIVE, _READY | _DELAYED),
+    "delay": (_ACTIVE, _DELAYED),
+    "give_back": (_ACTIVE, _READY),  # a rate limit does the same
+    "wait_for_children": (_ACTIVE, _PARENTS),
+    "recover": (_ACTIVE, _WAITING),
+    "fall_due": (_DELAYED, _READY),
+    "prune": (_FINISHED, _GONE),
+    # by a child that settles, is removed or fails
+    "release": (_PARENTS, _READY | _DELAYED),
+    "fail_parent": (_PARENTS | _DELAYED, _READY | _DELAYED),
+    # by operators
+    "promote": (_DELAYED, _READY),
+    "promote_all": (_DELAYED, _WAITING),
+    "change_delay": (_DELAYED, _DELAYED),
+    "change_priority": (_READY, _READY),
+    "cancel": (_READY | _DELAYED | _PARENTS, _WAITING),
+    "reprocess": (_FINISHED, _READY),
+    "reprocess_all": (_FINISHED, _WAITING),
+    "remove": (frozenset(JobState) - _GONE, _GONE),  # active ones only once their lock is gone
+    "obliterate": (frozenset(JobState) - _GONE, _GONE),
 }
 """Each move with the states it may start from and end in (wire format, section 7.0)."""

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from oxcart._model.clock import Clock
-from oxcart._model.job import JobRecord, JobSpec
+from oxcart._model.job import JobSpec
 from oxcart._model.json import JsonValue
 from oxcart._model.options import JobOptions
 from oxcart._queue.base import QueueBase
+from oxcart._queue.joining import Adder
+from oxcart._queue.sending import BATCH, check_added, record_of
 from oxcart._store.calls.adding import Added, EncodedJob, add_jobs, encode_job
-from oxcart._store.group_commit import GroupCommit
 from oxcart._store.store import Store
 from oxcart._wire.keys import QueueKeys
-from oxcart._wire.options_codec import approximate_delay_ms
 from oxcart.job import Job
-
-BATCH = 1_000
-"""How many jobs one atomic call adds at the most, so that it never holds the server for long."""
-
-Commit = GroupCommit[EncodedJob, Added]
 
 
 class QueueAdds(QueueBase):
@@ -34,7 +26,7 @@ class QueueAdds(QueueBase):
         self, store: Store, keys: QueueKeys, clock: Clock, *, events_length: int | None = None
     ) -> None:
         super().__init__(store, keys, clock, events_length=events_length)
-        self._commits: WeakKeyDictionary[asyncio.AbstractEventLoop, Commit] = WeakKeyDictionary()
+        self._adder = Adder(self._send)
 
     async def add(self, name: str, data: JsonValue | None = None, **options: Any) -> Job[JsonValue]:
         """Add a job.
@@ -48,12 +40,14 @@ class QueueAdds(QueueBase):
             **options: see ``JobOptions``.
 
         Returns:
-            The job. With a ``job_id`` that is in the queue already, nothing is added and
-            ``is_new`` is false.
+            The job. With a ``job_id`` that is in the queue already, or a deduplication id that
+            another job holds, nothing is added, ``is_new`` is false and ``id`` that job's.
 
         Raises:
             ConfigError: an option is wrong.
             PayloadError: JSON cannot hold the data, or it is over the size limit.
+            ParentNotFound: its parent is not there; nothing was added.
+            ParentConflict: a job of this id is the child of another parent; nothing was changed.
             StoreUnavailable: the server cannot be reached; whether the job was added is not known
                 if the connection broke after sending.
         """
@@ -62,7 +56,7 @@ class QueueAdds(QueueBase):
 
     async def add_spec(self, spec: JobSpec) -> Job[JsonValue]:
         """Add a job given as one value; see ``add``."""
-        added = await self._commit().submit(encode_job(spec))
+        added = await self._adder.submit(self._encode(spec))
         return self._job_of(spec, added)
 
     async def add_many(self, specs: Sequence[JobSpec]) -> list[Job[JsonValue]]:
@@ -77,9 +71,11 @@ class QueueAdds(QueueBase):
         Raises:
             ConfigError: as ``add``.
             PayloadError: as ``add``; then none was added.
+            ParentNotFound: as ``add``; those without this fault were added.
+            ParentConflict: the same.
             StoreUnavailable: as ``add``; earlier batches were added.
         """
-        encoded = [encode_job(spec) for spec in specs]
+        encoded = [self._encode(spec) for spec in specs]
         added: list[Added] = []
         for start in range(0, len(encoded), BATCH):
             added += await self._send(uuid.uuid4().hex, encoded[start : start + BATCH])
@@ -88,30 +84,9 @@ class QueueAdds(QueueBase):
     async def _send(self, nonce: str, jobs: Sequence[EncodedJob]) -> list[Added]:
         return await self._write(add_jobs(self._keys, jobs, clock=self._clock, nonce=nonce))
 
-    def _commit(self) -> Commit:
-        loop = asyncio.get_running_loop()
-        commit = self._commits.get(loop)
-        if commit is None:
-            commit = GroupCommit(self._send, new_key=lambda: uuid.uuid4().hex, limit=BATCH)
-            self._commits[loop] = commit
-        return commit
+    def _encode(self, spec: JobSpec) -> EncodedJob:
+        return encode_job(spec, prefix=self._keys.prefix)
 
     def _job_of(self, spec: JobSpec, added: Added) -> Job[JsonValue]:
-        return Job.of(record_of(spec, added), self._store, self._keys, is_new=added.is_new)
-
-
-def record_of(spec: JobSpec, added: Added) -> JobRecord:
-    """The record of a job that was just added."""
-    options = spec.options
-    created_at_ms = added.added_at_ms
-    if options.timestamp is not None:
-        created_at_ms = round(options.timestamp.timestamp() * 1_000)
-    return JobRecord(
-        id=added.job_id,
-        name=spec.name,
-        data=spec.data,
-        options=replace(options, job_id=None),
-        created_at_ms=created_at_ms,
-        delay_ms=0 if options.delay is None else approximate_delay_ms(options.delay),
-        priority=options.priority,
-    )
+        check_added(spec, added, self._keys)
+        return Job.of(record_of(spec, added), self._as_source(), is_new=added.is_new)

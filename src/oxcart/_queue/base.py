@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from oxcart._model.clock import Clock
 from oxcart._model.ids import is_readable_id
@@ -14,7 +14,7 @@ from oxcart._version import __version__
 from oxcart._wire.codes import error_of
 from oxcart._wire.keys import QueueKeys
 from oxcart.errors import JobNotFound
-from oxcart.job import Job
+from oxcart.job import Job, JobSource
 
 T = TypeVar("T")
 
@@ -76,4 +76,8 @@ class QueueBase:
 
     def _bind(self, record: JobRecord) -> Job[Any]:
         """Make a job of its record."""
-        return Job.of(record, self._store, self._keys)
+        return Job.of(record, self._as_source())
+
+    def _as_source(self) -> JobSource:
+        # The parts of a queue are only ever used together, as ``oxcart.Queue``.
+        return cast("JobSource", self)

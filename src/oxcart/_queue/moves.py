@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from oxcart._model.duration import Duration, to_ms
 from oxcart._model.json import JsonValue
+from oxcart._model.options import MAX_PRIORITY, check_range, check_when
 from oxcart._model.states import JobState
 from oxcart._queue.base import QueueBase
 from oxcart._store.calls import details, moving, reading, sweeping, switching
 from oxcart._wire.codec import encode_json
+from oxcart._wire.codes import Code, error_of
 from oxcart._wire.keys import STATE_SUFFIXES
-from oxcart.errors import ConfigError, JobLocked
+from oxcart.errors import ConfigError, JobLocked, QueueBusy
 
 RETRY_BATCH = 1_000
+OBLITERATE_BATCH = 1_000
+LAST_MS = 2**41
+"""A time that everything is due by; a score of it is still exact."""
+NOT_PAUSED, BUSY = -1, -2
+"""What obliterating may answer."""
 
 
 class QueueMoves(QueueBase):
@@ -54,14 +63,27 @@ class QueueMoves(QueueBase):
         """Drop all but the last ``keep`` rows of a job's log."""
         await self._write(details.clear_logs(self._keys, self._check_id(job_id), keep=keep))
 
-    async def remove(self, job_id: str) -> None:
+    async def remove(self, job_id: str, *, with_children: bool = True) -> None:
         """Remove a job, wherever it is; a job that is not there is no error.
 
+        Args:
+            job_id: the job.
+            with_children: its descendants in flows too.
+
         Raises:
-            JobLocked: a worker is running it.
+            JobLocked: a worker is running it, or one of its pending descendants.
             JobNotInState: it is the pending job of a scheduler.
+            ConfigError: it has more descendants than one call removes.
         """
-        removed = await self._change(moving.remove(self._keys, self._check_id(job_id)), job_id)
+        call = moving.remove(self._keys, self._check_id(job_id), with_children=with_children)
+        removed = await self._write(call)
+        if removed == Code.TOO_MANY:
+            raise ConfigError(
+                f"job {job_id!r} of queue {self.name!r} has too many descendants for one call; "
+                "remove its children first"
+            )
+        if removed < 0:
+            raise error_of(removed, job_id=job_id, queue=self.name, expected="present")
         if not removed:
             raise JobLocked(job_id=job_id, queue=self.name)
 
@@ -69,6 +91,66 @@ class QueueMoves(QueueBase):
         """Make a delayed job ready now. Raises ``JobNotInState`` if it is not delayed."""
         call = moving.promote(self._keys, self._check_id(job_id))
         await self._change(call, job_id, expected=JobState.DELAYED)
+
+    async def promote_all(self) -> int:
+        """Make all delayed jobs ready now, whatever their priority.
+
+        Returns:
+            How many were.
+        """
+        return await self._reprocess_all(JobState.DELAYED, until_ms=LAST_MS)
+
+    async def change_delay(self, job_id: str, delay: Duration | datetime) -> None:
+        """Change when a delayed job is due.
+
+        Args:
+            job_id: the job.
+            delay: how long from now, or the (aware) instant.
+
+        Raises:
+            JobNotFound: there is no such job.
+            JobNotInState: it is not delayed.
+        """
+        check_when("delay", delay)
+        call = moving.change_delay(self._keys, self._check_id(job_id), delay, clock=self._clock)
+        await self._change(call, job_id, expected=JobState.DELAYED)
+
+    async def change_priority(self, job_id: str, priority: int, *, lifo: bool = False) -> None:
+        """Change a job's priority, and its place if it is ready to run.
+
+        Args:
+            job_id: the job.
+            priority: 0 runs first; then 1 to 2,097,151, lower numbers sooner.
+            lifo: put it before the others of this priority.
+
+        Raises:
+            ConfigError: the priority is out of range.
+            JobNotFound: there is no such job.
+        """
+        check_range("priority", priority, 0, MAX_PRIORITY)
+        call = moving.change_priority(self._keys, self._check_id(job_id), priority, lifo=lifo)
+        await self._change(call, job_id)
+
+    async def cancel(self, job_id: str, reason: str = "cancelled") -> bool:
+        """Cancel a job: it fails for good with this reason, and its handler is not run again.
+
+        A job that is not running yet is failed by the next free worker, without being run. One that
+        runs on an oxcart worker, on whatever machine, has its handler cancelled within about two
+        seconds. BullMQ's workers finish what they are running.
+
+        Args:
+            job_id: the job.
+            reason: kept as its failed reason.
+
+        Returns:
+            Whether it was running: then its worker was told, and its handler may still end first.
+
+        Raises:
+            JobNotFound: there is no such job.
+            JobNotInState: it is finished already.
+        """
+        call = moving.cancel(self._keys, self._check_id(job_id), reason or "cancelled")
+        return await self._change(call, job_id, expected="unfinished") == 1
 
     async def retry(
         self, job_id: str, *, state: JobState = JobState.FAILED, resets_attempts: bool = False
@@ -98,15 +180,7 @@ class QueueMoves(QueueBase):
             How many were put back.
         """
         _check_finished(state)
-        until_ms = await self._now_ms()
-        total, has_more = 0, True
-        while has_more:
-            call = moving.reprocess_all(
-                self._keys, state, count=RETRY_BATCH, finished_until_ms=until_ms
-            )
-            count, has_more = await self._write(call)
-            total += count
-        return total
+        return await self._reprocess_all(state, until_ms=await self._now_ms())
 
     async def clean(self, grace: Duration, *, limit: int = 0, state: JobState) -> list[str]:
         """Remove jobs of a state that are older than ``grace``.
@@ -139,6 +213,28 @@ class QueueMoves(QueueBase):
         for suffix in suffixes:
             await self._sweep(suffix, limit=0, newest_ms=None, emits=False)
 
+    async def obliterate(self, *, force: bool = False) -> None:
+        """Remove the queue with everything in it: jobs, schedulers, limits, events, settings.
+
+        The queue is paused first, so that nothing is taken meanwhile. Parents in other queues that
+        waited for a job of this one go on.
+
+        Args:
+            force: even while jobs are being run; their workers then cannot finish them.
+
+        Raises:
+            QueueBusy: jobs are being run. Nothing was removed, and the queue stays paused.
+        """
+        await self.pause()
+        while code := await self._write(
+            sweeping.obliterate(self._keys, count=OBLITERATE_BATCH, is_forced=force)
+        ):
+            if code == NOT_PAUSED:  # somebody resumed it meanwhile
+                await self.pause()
+            elif code == BUSY:
+                raise QueueBusy(queue=self.name)
+        self._is_open = False
+
     async def pause(self) -> None:
         """Stop the queue's jobs from being taken, by any worker. Running jobs go on."""
         await self._write(switching.pause(self._keys))
@@ -148,6 +244,14 @@ class QueueMoves(QueueBase):
         is_first = True
         while await self._write(switching.resume(self._keys, is_first=is_first)):
             is_first = False
+
+    async def _reprocess_all(self, state: JobState, *, until_ms: int) -> int:
+        total, has_more = 0, True
+        while has_more:
+            call = moving.reprocess_all(self._keys, state, count=RETRY_BATCH, until_ms=until_ms)
+            count, has_more = await self._write(call)
+            total += count
+        return total
 
     async def _sweep(
         self, suffix: str, *, limit: int, newest_ms: int | None, emits: bool

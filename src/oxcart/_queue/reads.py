@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+from oxcart._engine.results import wait_for_result
+from oxcart._model.duration import Duration
 from oxcart._model.ids import is_readable_id
 from oxcart._model.job import JobCounts, JobLogs, JobRecord
+from oxcart._model.json import JsonValue
 from oxcart._model.states import JobState
 from oxcart._queue.base import QueueBase
 from oxcart._store.calls import details, reading, switching
@@ -80,6 +83,29 @@ class QueueReads(QueueBase):
             start, end = end + 1, end + wanted - len(jobs)
         return jobs
 
+    async def iter_jobs(self, state: JobState, *, page: int = 500) -> AsyncIterator[Job[Any]]:
+        """Go through all jobs of a state, the next to run, or the earliest, first.
+
+        Jobs that enter or leave the state meanwhile may be missed or seen twice.
+
+        Args:
+            state: which state.
+            page: how many are read at a time.
+        """
+        start = 0
+        while True:
+            ids = await self._store.run(
+                reading.range_of_state(
+                    self._keys, state, start=start, end=start + page - 1, ascending=True
+                )
+            )
+            for record in await self._read_all(ids):
+                if record is not None:
+                    yield self._bind(record)
+            if len(ids) < page:
+                return
+            start += page
+
     async def _read_all(self, job_ids: Sequence[str]) -> list[JobRecord | None]:
         chunks = [job_ids[at : at + _READ_BATCH] for at in range(0, len(job_ids), _READ_BATCH)]
         calls = [reading.get_jobs(self._keys, chunk) for chunk in chunks]
@@ -90,6 +116,10 @@ class QueueReads(QueueBase):
         calls = details.read_logs(self._keys, self._check_id(job_id), start, end)
         rows, count = await self._store.run_all(calls)
         return details.logs_of(rows, count)
+
+    async def wait_for_result(self, job_id: str, *, timeout: Duration = "30s") -> JsonValue:  # noqa: ASYNC109
+        """Wait until a job is finished and give what its handler returned; see ``Job.result``."""
+        return await wait_for_result(self._store, self._keys, job_id, timeout)
 
     async def is_paused(self) -> bool:
         """Whether the queue is paused."""

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 
+from oxcart._store.address import Kind, kind_of
 from oxcart.errors import ConfigError, StoreUnavailable
 
 
@@ -33,6 +34,11 @@ class Location:
         location = cls(lambda: url)
         location.known = url
         return location
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether keys are spread over nodes, so that those of a queue must share a hash tag."""
+        return self.known is not None and kind_of(self.known) is Kind.CLUSTER
 
     def url(self) -> str:
         """The URL. Blocks until it is found; from asyncio use ``aurl``.

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from oxcart._store.call import Call
-from oxcart._store.connection import Timeouts, async_client
+from oxcart._store.connection import Timeouts, aclose_client, async_client, drop_idle
 from oxcart._store.location import Location
 from oxcart._store.translate import is_missing_script, translated
 from oxcart.errors import StoreError, StoreTimeout, StoreUnavailable
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
+    from oxcart._store.connection import AsyncClient
 
 T = TypeVar("T")
 
@@ -31,7 +31,9 @@ class Store:
     def __init__(self, location: Location, *, timeouts: Timeouts | None = None) -> None:
         self.location = location
         self.timeouts = timeouts or Timeouts()
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = WeakKeyDictionary()
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient] = (
+            WeakKeyDictionary()
+        )
 
     async def run(self, call: Call[T]) -> T:
         """Send one call and read its reply.
@@ -66,6 +68,25 @@ class Store:
                 results.append(call.read(reply))
         return results
 
+    async def run_everywhere(self, call: Call[T]) -> list[T]:
+        """Send a call without keys to every server that owns keys; a result each.
+
+        That is one server, but for a cluster. It is for what a server tells of itself: its version
+        (``INFO``), who is connected to it (``CLIENT LIST``).
+
+        Raises:
+            StoreUnavailable: as ``run``.
+            ScriptFailed: as ``run``.
+        """
+        if not self.location.is_cluster:
+            return [await self.run(call)]
+        from oxcart._store.cluster import ask_primaries
+
+        client: Any = await self._client()
+        with translated(call.name):
+            replies = await ask_primaries(client, call.packed())
+        return [call.read(reply) for reply in replies]
+
     async def drop_idle(self) -> None:
         """Close the running loop's idle connections; they are made anew when they are needed.
 
@@ -76,14 +97,14 @@ class Store:
         if client is not None:
             # However closing a dead connection ends, it is closed.
             with suppress(StoreError), translated("close"):
-                await client.connection_pool.disconnect(inuse_connections=False)
+                await drop_idle(client)
 
     async def aclose(self) -> None:
         """Close the connections of the running loop."""
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
             with suppress(StoreError), translated("close"):
-                await client.aclose()
+                await aclose_client(client)
 
     async def _try_twice(self, send: Callable[[], Awaitable[T]], *, is_repeatable: bool) -> T:
         """Send; if the connection broke, see that the server is there and send once more."""
@@ -106,7 +127,7 @@ class Store:
             replies: list[Any] = await pipeline.execute(raise_on_error=False)
             return replies
 
-    async def _client(self) -> Redis:
+    async def _client(self) -> AsyncClient:
         loop = asyncio.get_running_loop()
         client = self._clients.get(loop)
         if client is None:

@@ -5,14 +5,18 @@ Source: wire format, section 13.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 
 from oxcart.errors import (
+    ChildrenFailed,
+    ChildrenPending,
     JobNotFound,
     JobNotInState,
     LockLost,
     LockMismatch,
     OxcartError,
+    ParentConflict,
     UnknownCode,
 )
 
@@ -25,8 +29,17 @@ class Code(IntEnum):
     LOCK_MISSING = -2
     NOT_IN_STATE = -3
     PENDING_CHILDREN = -4
+    PARENT_MISSING = -5
     LOCK_MISMATCH = -6
+    PARENT_CONFLICT = -7
     SCHEDULER_JOB = -8
+    FAILED_CHILDREN = -9
+    SLOT_TAKEN = -10
+    SLOTS_TAKEN = -11
+    WRONG_TYPE = -101
+    """Ours: a key of the parent's queue holds something else than it should."""
+    TOO_MANY = -102
+    """Ours: more descendants than one call removes."""
 
 
 def error_of(code: int, *, job_id: str, queue: str, expected: str) -> OxcartError:
@@ -38,18 +51,23 @@ def error_of(code: int, *, job_id: str, queue: str, expected: str) -> OxcartErro
         queue: its queue.
         expected: the state that the call needs, for the message.
     """
-    match code:
-        case Code.JOB_MISSING:
-            return JobNotFound(job_id=job_id, queue=queue)
-        case Code.LOCK_MISSING:
-            return LockLost(job_id=job_id, queue=queue)
-        case Code.LOCK_MISMATCH:
-            return LockMismatch(job_id=job_id, queue=queue)
-        case Code.NOT_IN_STATE:
-            return JobNotInState(job_id=job_id, queue=queue, expected=expected)
-        case Code.SCHEDULER_JOB:
-            return JobNotInState(
-                job_id=job_id, queue=queue, expected="free of its scheduler (remove that instead)"
-            )
-        case _:
-            return UnknownCode(f"script answered {code} for job {job_id!r} of queue {queue!r}")
+    kind = _PLAIN.get(code)
+    if kind is not None:
+        return kind(job_id=job_id, queue=queue)
+    if code == Code.NOT_IN_STATE:
+        return JobNotInState(job_id=job_id, queue=queue, expected=expected)
+    if code == Code.SCHEDULER_JOB:
+        return JobNotInState(
+            job_id=job_id, queue=queue, expected="free of its scheduler (remove that instead)"
+        )
+    return UnknownCode(f"script answered {code} for job {job_id!r} of queue {queue!r}")
+
+
+_PLAIN: dict[int, Callable[..., OxcartError]] = {
+    Code.JOB_MISSING: JobNotFound,
+    Code.LOCK_MISSING: LockLost,
+    Code.LOCK_MISMATCH: LockMismatch,
+    Code.PENDING_CHILDREN: ChildrenPending,
+    Code.FAILED_CHILDREN: ChildrenFailed,
+    Code.PARENT_CONFLICT: ParentConflict,
+}

@@ -5,11 +5,13 @@ Source: wire format, section 1.
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from dataclasses import dataclass, field
 
 from oxcart._model.ids import check_queue_name
 from oxcart._model.states import JobState
+from oxcart.errors import WireError
 
 DEFAULT_PREFIX = "bull"
 
@@ -44,6 +46,39 @@ class QueueKeys:
     def logs(self, job_id: str) -> str:
         """The job's log rows, oldest first."""
         return f"{self.base}{job_id}:logs"
+
+    def dependencies(self, job_id: str) -> str:
+        """Set of the full keys of a parent's children that are not settled."""
+        return f"{self.base}{job_id}:dependencies"
+
+    def processed(self, job_id: str) -> str:
+        """Hash: completed child -> what it returned, as JSON."""
+        return f"{self.base}{job_id}:processed"
+
+    def ignored(self, job_id: str) -> str:
+        """Hash: child whose failure the parent ignores -> why it failed (wire: ``failed``)."""
+        return f"{self.base}{job_id}:failed"
+
+    def unsuccessful(self, job_id: str) -> str:
+        """Sorted set of children whose failure fails the parent; score: when, in ms."""
+        return f"{self.base}{job_id}:unsuccessful"
+
+    def deduplication(self, deduplication_id: str) -> str:
+        """The id of the job that holds a deduplication id."""
+        return f"{self.base}de:{deduplication_id}"
+
+    def metrics(self, state: JobState) -> str:
+        """Hash: how many jobs completed or failed (section 10)."""
+        return f"{self.base}metrics:{STATE_SUFFIXES[state]}"
+
+    def metrics_data(self, state: JobState) -> str:
+        """List: how many a minute, newest first."""
+        return f"{self.metrics(state)}:data"
+
+    @property
+    def limiter(self) -> str:
+        """Jobs started in the current rate window; expires with it."""
+        return self.base + "limiter"
 
     @property
     def wait(self) -> str:
@@ -125,6 +160,10 @@ class QueueKeys:
         """Sorted set of scheduler ids; score: ms of the pending iteration."""
         return self.base + "repeat"
 
+    def scheduler(self, scheduler_id: str) -> str:
+        """Hash: a scheduler's definition (section 11.1)."""
+        return f"{self.base}repeat:{scheduler_id}"
+
     def private(self, kind: str, name: str) -> str:
         """A key of our own, named so that Node's clean-up tools leave it alone (section 1.2)."""
         return f"{self.base}oxcart:{kind}-{name}"
@@ -155,3 +194,23 @@ STATE_SUFFIXES = {
 }
 LIST_STATES = frozenset({JobState.WAITING, JobState.ACTIVE})
 """States held in lists; the others are held in sorted sets."""
+
+_SCHEDULED_JOB_KEY = re.compile(r"(?P<prefix>.+?):(?P<queue>[^:]+):(?P<id>repeat:.+:\d+)")
+
+
+def split_job_key(job_key: str) -> tuple[str, str, str]:
+    """Take a job's full key apart: its prefix, its queue, its id (section 1.1).
+
+    Ids hold no ``:``, except those of schedulers' jobs.
+
+    Raises:
+        WireError: it is no job's key.
+    """
+    scheduled = _SCHEDULED_JOB_KEY.fullmatch(job_key)
+    if scheduled:
+        return scheduled["prefix"], scheduled["queue"], scheduled["id"]
+    qualified, _, job_id = job_key.rpartition(":")
+    prefix, _, queue = qualified.rpartition(":")
+    if not (prefix and queue and job_id):
+        raise WireError(f"{job_key!r} is not the key of a job")
+    return prefix, queue, job_id

@@ -8,32 +8,69 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TypeGuard
 
 import msgspec
 
-from oxcart._model.duration import to_ms
+from oxcart._model.duration import Duration, to_ms
+from oxcart._model.links import PARENT_POLICIES, Deduplication, ParentPolicy, ParentRef
 from oxcart._model.options import MAX_PRIORITY, Backoff, JobOptions, Retention
+from oxcart.errors import ConfigError
 
 MAX_ATTEMPTS = 2**31
 MAX_NUMBER = 2**53
 """What JavaScript counts exactly; a larger number is read as this one."""
 MAX_AGE_S = MAX_NUMBER // 1_000
 
+POLICY_FLAGS: dict[ParentPolicy, str] = {
+    "fail": "fpof", "continue": "cpof", "ignore": "idof", "remove": "rdof",
+}  # fmt: skip
+EXPIRE_AT, EXPIRE_AFTER = "expireAt", "expireAfter"
+"""Ours: ms since the epoch, and ms since the job was made. BullMQ passes unknown names over."""
+
+_DEDUPLICATION_FLAGS = {
+    "extend": "extend", "replace": "replace", "reschedule": "reschedule",
+    "keep_last_if_active": "keepLastIfActive",
+}  # fmt: skip
+_LAST_INSTANT_MS = 253_402_300_799_000
 _DEFAULTS = JobOptions(attempts=0)
 _decoder = msgspec.json.Decoder(dict[str, Any])
 
 
-def encode_options(options: JobOptions) -> bytes:
-    """Write the options as JSON text."""
+def encode_options(options: JobOptions, *, prefix: str) -> bytes:
+    """Write the options as JSON text.
+
+    Args:
+        options: the job's options.
+        prefix: that of its queue, for a parent that names none.
+    """
     wire: dict[str, object] = {"attempts": options.attempts}
     for field, (name, encode) in _WIRE_NAMES.items():
         value = getattr(options, field)
         if value is not None and value != getattr(_DEFAULTS, field):
             wire[name] = encode(value)
+    if options.parent is not None:
+        wire["parent"] = {"id": options.parent.id, "queue": queue_key(options.parent, prefix)}
+    if options.parent_on_failure is not None:
+        wire[POLICY_FLAGS[options.parent_on_failure]] = True
+    if options.expires is not None:
+        wire.update(_encode_expiry(options.expires))
     return msgspec.json.encode(wire)
+
+
+def encode_parent(parent: ParentRef, policy: ParentPolicy | None, *, prefix: str) -> bytes:
+    """Write a job's ``parent`` field, whose flag decides when the job fails (8.1)."""
+    wire: dict[str, object] = {"id": parent.id, "queueKey": queue_key(parent, prefix)}
+    if policy is not None:
+        wire[POLICY_FLAGS[policy]] = True
+    return msgspec.json.encode(wire)
+
+
+def queue_key(parent: ParentRef, prefix: str) -> str:
+    """The qualified name of a parent's queue (1.1)."""
+    return f"{parent.prefix or prefix}:{parent.queue}"
 
 
 @lru_cache(maxsize=1_024)  # most jobs of a queue share the same few texts
@@ -60,7 +97,14 @@ def decode_options(text: bytes) -> tuple[JobOptions, str | None]:
         "stacktrace_limit": _whole(wire.get("stackTraceLimit")),
         "size_limit": _whole(wire.get("sizeLimit")),
         "log_limit": _whole(wire.get("kl")),
+        "parent": _decode_parent(wire.get("parent")),
+        "parent_on_failure": _decode_policy(wire),
+        "expires": _decode_expiry(wire),
+        "telemetry_metadata": _text_or_none(wire.get("tm")),
+        "omit_telemetry_context": wire.get("omc") is True,
     }
+    if values["parent"] is None:
+        values["deduplication"] = _decode_deduplication(wire.get("de"))
     return JobOptions(**values), None
 
 
@@ -99,12 +143,10 @@ def _decode_backoff(wire: object) -> Backoff | None:
 def _encode_retention(keep: Retention) -> object:
     if keep.count == 0:
         return True
-    if keep.age is None:
+    if keep.age is None and keep.limit is None:
         return False if keep.count is None else keep.count
-    wire: dict[str, object] = {"age": keep.age_seconds}
-    if keep.count is not None:
-        wire["count"] = keep.count
-    return wire
+    members = {"age": keep.age_seconds, "count": keep.count, "limit": keep.limit}
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def _decode_retention(wire: object) -> Retention | None:
@@ -117,7 +159,64 @@ def _decode_retention(wire: object) -> Retention | None:
     if not isinstance(wire, dict):
         return None
     age = _whole(wire.get("age"), most=MAX_AGE_S)
-    return Retention(count=_whole(wire.get("count")), age=None if age is None else f"{age}s")
+    return Retention(
+        count=_whole(wire.get("count")),
+        age=None if age is None else f"{age}s",
+        limit=_whole(wire.get("limit")) or None,
+    )
+
+
+def _encode_deduplication(given: Deduplication | str) -> dict[str, object]:
+    dedup = Deduplication(id=given) if isinstance(given, str) else given
+    wire: dict[str, object] = {"id": dedup.id}
+    if dedup.ttl_ms is not None:
+        wire["ttl"] = dedup.ttl_ms
+    for field, name in _DEDUPLICATION_FLAGS.items():
+        if getattr(dedup, field):
+            wire[name] = True
+    return wire
+
+
+def _decode_deduplication(wire: object) -> Deduplication | None:
+    if not isinstance(wire, dict) or not isinstance(wire.get("id"), str) or not wire["id"]:
+        return None
+    ttl = _whole(wire.get("ttl"))
+    flags = {field: wire.get(name) is True for field, name in _DEDUPLICATION_FLAGS.items()}
+    return Deduplication(id=wire["id"], ttl=f"{ttl}ms" if ttl else None, **flags)
+
+
+def _decode_parent(wire: object) -> ParentRef | None:
+    if not isinstance(wire, dict):
+        return None
+    job_id, qualified = wire.get("id"), wire.get("queue")
+    if not isinstance(job_id, str) or not isinstance(qualified, str):
+        return None
+    prefix, _, queue = qualified.rpartition(":")
+    try:
+        return ParentRef(queue=queue, id=job_id, prefix=prefix or None)
+    except ConfigError:
+        return None
+
+
+def _decode_policy(wire: dict[str, Any]) -> ParentPolicy | None:
+    return next((name for name in PARENT_POLICIES if wire.get(POLICY_FLAGS[name]) is True), None)
+
+
+def _encode_expiry(expires: Duration | datetime) -> dict[str, int]:
+    if isinstance(expires, datetime):
+        return {EXPIRE_AT: epoch_ms(expires)}
+    return {EXPIRE_AFTER: to_ms(expires)}
+
+
+def _decode_expiry(wire: dict[str, Any]) -> str | datetime | None:
+    at, after = _whole(wire.get(EXPIRE_AT)), _whole(wire.get(EXPIRE_AFTER))
+    if at is not None and at <= _LAST_INSTANT_MS:
+        return datetime.fromtimestamp(at / 1_000, UTC)
+    return None if after is None else f"{after}ms"
+
+
+def _text_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _whole(value: object, *, most: int = MAX_NUMBER) -> int | None:
@@ -143,5 +242,8 @@ _WIRE_NAMES: dict[str, tuple[str, Callable[[Any], object]]] = {
     "stacktrace_limit": ("stackTraceLimit", int),
     "size_limit": ("sizeLimit", int),
     "log_limit": ("kl", int),
+    "deduplication": ("de", _encode_deduplication),
+    "telemetry_metadata": ("tm", str),
+    "omit_telemetry_context": ("omc", bool),
 }
-"""Each option with its name on the wire and how it is written; ``attempts`` is always there."""
+"""Options of one name on the wire, and how they are written; ``attempts`` is always there."""

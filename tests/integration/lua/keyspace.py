@@ -6,6 +6,7 @@ A value's Python type says what the key is: ``str`` a string, ``list`` a list, `
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import redis
@@ -55,6 +56,12 @@ class Keyspace:
         self.keys = keys
         self.clock = FixedClock()
         self.store = store
+
+    def beside(self, queue: str) -> Keyspace:
+        """Another queue of the same prefix, with the same clock."""
+        other = Keyspace(self.client, QueueKeys(self.keys.prefix, queue), self.store)
+        other.clock = self.clock
+        return other
 
     async def run(self, call: Call[Any]) -> Any:
         """Send a call."""
@@ -118,6 +125,18 @@ class Keyspace:
                 return {name.decode(): item.decode() for name, item in client.hgetall(key).items()}
             case kind:
                 raise AssertionError(f"{key} is a {kind}")
+
+
+def child(parent: Keyspace, parent_id: str, *, flag: str = "", **changes: str) -> dict[str, str]:
+    """The hash of a job that has a parent; ``flag`` is its policy's."""
+    link: dict[str, Any] = {"id": parent_id, "queueKey": parent.keys.base.removesuffix(":")}
+    if flag:
+        link[flag] = True
+    return job(
+        parentKey=parent.keys.job(parent_id),
+        parent=json.dumps(link, separators=(",", ":")),
+        **changes,
+    )
 
 
 def make_store(url: str) -> Store:

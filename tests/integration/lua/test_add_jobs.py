@@ -11,7 +11,8 @@ from oxcart._store.calls.adding import Added, add_jobs, encode_job
 
 
 async def add(space: Keyspace, *options: dict[str, Any], nonce: str = "n1") -> list[Added]:
-    jobs = [encode_job(JobSpec(name="n", options=JobOptions(**given))) for given in options]
+    specs = [JobSpec(name="n", options=JobOptions(**given)) for given in options]
+    jobs = [encode_job(spec, prefix=space.keys.prefix) for spec in specs]
     added: list[Added] = await space.run(add_jobs(space.keys, jobs, clock=space.clock, nonce=nonce))
     return added
 

@@ -11,7 +11,7 @@ FAILED = {"finishedOn": "5", "processedOn": "4", "failedReason": "boom", "atm": 
 async def test_batch_goes_back_oldest_first_whatever_the_priority(space: Keyspace) -> None:
     space.write({"failed": {"1": 1.0, "2": 2.0, "3": 3.0, "late": 99.0}, "wait": ["0"]})
     space.write({job_id: job(**FAILED, priority="5") for job_id in ("1", "2", "3", "late")})
-    call = reprocess_all(space.keys, JobState.FAILED, count=2, finished_until_ms=50)
+    call = reprocess_all(space.keys, JobState.FAILED, count=2, until_ms=50)
 
     answers = [await space.run(call) for _ in range(3)]
 
@@ -25,7 +25,7 @@ async def test_batch_goes_back_oldest_first_whatever_the_priority(space: Keyspac
 
 async def test_ids_without_a_readable_job_leave_the_set(space: Keyspace) -> None:
     space.write({"completed": {"ghost": 1.0, "bad": 2.0, "1": 3.0}, "bad": "a string", "1": job()})
-    call = reprocess_all(space.keys, JobState.COMPLETED, count=10, finished_until_ms=NOW)
+    call = reprocess_all(space.keys, JobState.COMPLETED, count=10, until_ms=NOW)
 
     assert await space.run(call) == (1, False)
 

@@ -202,10 +202,10 @@ async def test_not_kept_job_is_removed_with_all_its_keys(space: Keyspace) -> Non
     parts = {"1:logs": ["row"], "1:dependencies": {"a"}, "1:processed": {"a": "1"}}
     space.write(active("1") | parts | {"1:failed": {"a": "x"}, "1:unsuccessful": {"a": 1}})
 
-    await send(space, end("1", keep=Retention.NONE))
+    await send(space, end("1", FAILED, attempts=2, keep=Retention.NONE))
 
     assert space.read() == {}
-    assert [event[0] for event in space.events()] == ["completed", "drained"]
+    assert [event[0] for event in space.events()] == ["failed", "drained"]
 
 
 def finished(count: int, *, first_ms: int = NOW - 100_000) -> Table:

@@ -43,7 +43,7 @@ async def test_step_is_refused_before_it_changes_anything(space: Keyspace, suffi
 @pytest.mark.parametrize("suffix", ADD_KEYS)
 async def test_add_is_refused_before_it_changes_anything(space: Keyspace, suffix: str) -> None:
     before = break_key(space, suffix)
-    jobs = [encode_job(JobSpec(name="n", options=JobOptions(delay="1s")))]
+    jobs = [encode_job(JobSpec(name="n", options=JobOptions(delay="1s")), prefix=space.keys.prefix)]
 
     with pytest.raises(WrongKeyType, match=f"{space.keys.base}{suffix} is a"):
         await space.run(add_jobs(space.keys, jobs, clock=space.clock, nonce="n"))

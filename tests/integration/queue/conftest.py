@@ -6,13 +6,20 @@ from collections.abc import AsyncIterator
 
 import pytest
 from tests.integration.queue.hand import Hand
+from tests.twins import FACES, Api
 
 from oxcart import Queue
 
 
+@pytest.fixture(params=sorted(FACES))
+def api(request: pytest.FixtureRequest) -> Api:
+    """Each face of the API in turn: asyncio's, and the blocking one."""
+    return FACES[request.param]
+
+
 @pytest.fixture
-async def queue(valkey_url: str, prefix: str) -> AsyncIterator[Queue]:
-    async with Queue("q", redis_url=valkey_url, prefix=prefix) as queue:
+async def queue(api: Api, valkey_url: str, prefix: str) -> AsyncIterator[Queue]:
+    async with api.Queue("q", redis_url=valkey_url, prefix=prefix) as queue:
         yield queue
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import redis
 from tests.support import ValkeyServer
+from tests.twins import Api
 
 from oxcart import JobOptions, JobSpec, JobState, Queue, Retention, Timeouts, exponential
 from oxcart._model.ids import RESERVED_IDS
@@ -149,7 +150,7 @@ async def test_add_many_with_one_bad_job_adds_none(queue: Queue) -> None:
 
 
 async def test_concurrent_adds_share_calls_and_each_gets_its_own_job(
-    queue: Queue, own_valkey: Any, prefix: str
+    own_valkey: Any, prefix: str
 ) -> None:
     async with Queue("q", redis_url=own_valkey.url, prefix=prefix) as shared:
         await shared.add("warm-up")
@@ -165,6 +166,7 @@ async def test_concurrent_adds_share_calls_and_each_gets_its_own_job(
     assert stats["cmdstat_evalsha"]["calls"] <= 6
 
 
+@pytest.mark.parametrize("api", ["asyncio"], indirect=True)
 async def test_cancelled_adder_harms_nobody_else(queue: Queue) -> None:
     await queue.add("warm-up")
     async with asyncio.TaskGroup() as group:
@@ -178,10 +180,10 @@ async def test_cancelled_adder_harms_nobody_else(queue: Queue) -> None:
     assert "n" == (await queue.add("n")).name
 
 
-async def test_server_that_is_not_there_is_told_quickly(prefix: str) -> None:
+async def test_server_that_is_not_there_is_told_quickly(api: Api, prefix: str) -> None:
     started = time.monotonic()
 
-    async with Queue("q", redis_url="redis://127.0.0.1:1/0", prefix=prefix) as queue:
+    async with api.Queue("q", redis_url="redis://127.0.0.1:1/0", prefix=prefix) as queue:
         with pytest.raises(StoreUnavailable, match="cannot be reached"):
             await queue.add("n")
 
@@ -189,10 +191,10 @@ async def test_server_that_is_not_there_is_told_quickly(prefix: str) -> None:
 
 
 async def test_server_that_does_not_answer_is_told_in_the_time_that_was_set(
-    own_valkey: ValkeyServer, prefix: str
+    api: Api, own_valkey: ValkeyServer, prefix: str
 ) -> None:
     limits = Timeouts(connect="300ms", command="300ms")
-    async with Queue("q", redis_url=own_valkey.url, prefix=prefix, timeouts=limits) as queue:
+    async with api.Queue("q", redis_url=own_valkey.url, prefix=prefix, timeouts=limits) as queue:
         await queue.add("n")
         with own_valkey.stopped():
             started = time.monotonic()

@@ -1,4 +1,4 @@
-"""Events, results, and the twin for blocking code."""
+"""Events and results."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pytest
 import redis
 from tests.integration.queue.hand import Hand
 from tests.support import ValkeyServer, wait_until
+from tests.twins import Api
 
-from oxcart import EventName, JobState, Queue, QueueEvent, QueueEvents, sync
+from oxcart import EventName, JobState, Queue, QueueEvent, QueueEvents
 from oxcart.errors import JobFailed, JobNotFound, ResultTimeout
 
 
@@ -26,14 +27,14 @@ async def _first(events: QueueEvents, count: int) -> list[QueueEvent]:
 
 
 async def test_events_tell_a_jobs_life_with_decoded_values(
-    queue: Queue, hand: Hand, valkey_url: str, prefix: str
+    api: Api, queue: Queue, hand: Hand, valkey_url: str, prefix: str
 ) -> None:
     job = await queue.add("n")
     await hand.take()
     await queue.update_progress(job.id, {"rows": 3})
     await hand.complete(job.id, b'{"url":"/x"}')
 
-    events = await _first(QueueEvents("q", after="0", redis_url=valkey_url, prefix=prefix), 6)
+    events = await _first(api.QueueEvents("q", after="0", redis_url=valkey_url, prefix=prefix), 6)
 
     names = [event.name for event in events]
     assert ["added", "waiting", "active", "progress", "completed", "drained"] == names
@@ -43,22 +44,24 @@ async def test_events_tell_a_jobs_life_with_decoded_values(
 
 
 async def test_events_can_be_resumed_after_any_of_them(
-    queue: Queue, valkey_url: str, prefix: str
+    api: Api, queue: Queue, valkey_url: str, prefix: str
 ) -> None:
     await queue.add("a")
     await queue.add("b")
-    seen = await _first(QueueEvents("q", after="0", redis_url=valkey_url, prefix=prefix), 2)
+    seen = await _first(api.QueueEvents("q", after="0", redis_url=valkey_url, prefix=prefix), 2)
 
-    rest = await _first(QueueEvents("q", after=seen[-1].id, redis_url=valkey_url, prefix=prefix), 2)
+    rest = await _first(
+        api.QueueEvents("q", after=seen[-1].id, redis_url=valkey_url, prefix=prefix), 2
+    )
 
     assert ["1", "2"] == [seen[0].job_id, rest[0].job_id]
 
 
 async def test_without_a_start_only_new_events_are_given(
-    queue: Queue, valkey_url: str, prefix: str
+    api: Api, queue: Queue, valkey_url: str, prefix: str
 ) -> None:
     await queue.add("old")
-    events = QueueEvents("q", redis_url=valkey_url, prefix=prefix)
+    events = api.QueueEvents("q", redis_url=valkey_url, prefix=prefix)
     await events.open()
     new = await queue.add("new")
 
@@ -67,11 +70,30 @@ async def test_without_a_start_only_new_events_are_given(
     assert (EventName.ADDED, new.id) == (first.name, first.job_id)
 
 
-async def test_events_go_on_after_the_server_was_restarted(
-    own_valkey: ValkeyServer, prefix: str
+async def test_closing_events_ends_their_reading_for_good(
+    api: Api, queue: Queue, valkey_url: str, prefix: str
 ) -> None:
-    events = QueueEvents("q", after="0", redis_url=own_valkey.url, prefix=prefix)
-    async with Queue("q", redis_url=own_valkey.url, prefix=prefix) as queue:
+    seen: list[str | None] = []
+
+    async def follow() -> None:
+        seen.extend([event.job_id async for event in events])
+
+    # The group is over when the reading is.
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        job = await queue.add("n")
+        async with api.QueueEvents("q", after="0", redis_url=valkey_url, prefix=prefix) as events:
+            group.create_task(follow())
+            await wait_until(lambda: events._after != "0", what="the first event")
+
+    assert job.id in seen
+    assert [] == [event async for event in events]
+
+
+async def test_events_go_on_after_the_server_was_restarted(
+    api: Api, own_valkey: ValkeyServer, prefix: str
+) -> None:
+    events = api.QueueEvents("q", after="0", redis_url=own_valkey.url, prefix=prefix)
+    async with api.Queue("q", redis_url=own_valkey.url, prefix=prefix) as queue:
         await queue.add("before")
         async with asyncio.TaskGroup() as group:
             reading = group.create_task(_first(events, 4))
@@ -131,30 +153,10 @@ async def test_job_that_is_removed_while_its_result_is_waited_for_is_told(queue:
     assert caught.group_contains(JobNotFound)
 
 
-async def test_blocking_twin_shares_the_queue(
-    queue: Queue, hand: Hand, valkey_url: str, prefix: str
-) -> None:
-    def use() -> tuple[Any, ...]:
-        twin = sync.Queue("q", redis_url=valkey_url, prefix=prefix)
-        job = twin.add("n", {"by": "thread"}, priority=2)
-        same = twin.add("n", {"by": "thread"}, job_id="one")
-        state = twin.get_state(job.id)
-        read = twin.get_job(job.id)
-        missing = twin.get_job("meta")
-        twin.close()
-        return job.id, same.id, state, read, missing
-
-    job_id, same_id, state, read, missing = await asyncio.to_thread(use)
-
-    assert (JobState.PRIORITIZED, "one", None) == (state, same_id, missing)
-    assert {"by": "thread"} == read.data
-    assert ["one", job_id] == await hand.take(2)
-
-
 async def test_result_is_waited_for_across_a_restart_of_the_server(
-    own_valkey: ValkeyServer, prefix: str
+    api: Api, own_valkey: ValkeyServer, prefix: str
 ) -> None:
-    async with Queue("q", redis_url=own_valkey.url, prefix=prefix) as queue:
+    async with api.Queue("q", redis_url=own_valkey.url, prefix=prefix) as queue:
         job = await queue.add("n")
         async with asyncio.TaskGroup() as group:
             waiting = group.create_task(job.result("20s"))

@@ -8,7 +8,8 @@ from tests.interop.registry import operation
 from tests.interop.session import Session
 from tests.interop.vectors import STATES, Step
 
-from oxcart.errors import JobLocked
+from oxcart._wire.codes import Code
+from oxcart.errors import JobLocked, JobNotInState, QueueBusy
 
 
 @operation("queue", options=frozenset({"skipMetasUpdate", "streams"}), opens=False)
@@ -37,8 +38,12 @@ async def resume(session: Session, step: Step) -> str:
 
 @operation("clean", fields="grace limit type")
 async def clean(session: Session, step: Step) -> list[str]:
+    grace = step["grace"]
+    if grace < 0:  # oxcart refuses it: what is younger than now is as old as nothing later
+        session.clock.ms -= grace
+        grace = 0
     return await session.queue(step).clean(
-        f"{step['grace']}ms", limit=step.get("limit", 0), state=STATES[step["type"]]
+        f"{grace}ms", limit=step.get("limit", 0), state=STATES[step["type"]]
     )
 
 
@@ -78,7 +83,41 @@ async def retry_jobs(session: Session, step: Step) -> str:
 @operation("remove", fields="jobId removeChildren")
 async def remove(session: Session, step: Step) -> Any:
     try:
-        await session.queue(step).remove(step["jobId"])
+        await session.queue(step).remove(
+            step["jobId"], with_children=step.get("removeChildren", True)
+        )
     except JobLocked:
         return 0
+    except JobNotInState:  # only of a scheduler's pending job
+        return {"error": int(Code.SCHEDULER_JOB)}
     return 1
+
+
+@operation("promoteJobs")
+async def promote_jobs(session: Session, step: Step) -> str:
+    await session.queue(step).promote_all()
+    return "ok"
+
+
+@operation("changeDelay", fields="jobId delay")
+async def change_delay(session: Session, step: Step) -> str:
+    await session.queue(step).change_delay(step["jobId"], f"{step['delay']}ms")
+    return "ok"
+
+
+@operation("changePriority", fields="jobId", options=frozenset({"priority", "lifo"}))
+async def change_priority(session: Session, step: Step) -> str:
+    options = step["opts"]
+    await session.queue(step).change_priority(
+        step["jobId"], options.get("priority", 0), lifo=options.get("lifo", False)
+    )
+    return "ok"
+
+
+@operation("obliterate", fields="force")
+async def obliterate(session: Session, step: Step) -> Any:
+    try:
+        await session.queue(step).obliterate(force=step.get("force", False))
+    except QueueBusy:
+        return {"refused": True}
+    return "ok"

@@ -8,10 +8,21 @@ from typing import Any
 from tests.interop.node_options import retention_of
 from tests.interop.registry import operation
 from tests.interop.session import Session
+from tests.interop.steps.scheduling import make_next_jobs
 from tests.interop.vectors import Step
 
 from oxcart import JobOptions, JobRecord, Retention
-from oxcart._model.outcome import Completed, Delayed, Failure, GivenBack, Outcome, Retried, decide
+from oxcart._model.links import RateLimit
+from oxcart._model.outcome import (
+    Completed,
+    Delayed,
+    Failure,
+    GivenBack,
+    Outcome,
+    Retried,
+    WaitingForChildren,
+    decide,
+)
 from oxcart._store.calls import holding, reading, stepping
 from oxcart._store.calls.stepping import EndedRun, StepReply, TakeRequest
 from oxcart._wire.codec import encode_json
@@ -20,7 +31,7 @@ LOCK_MS = 30_000
 STALLED_INTERVAL_MS = 30_000
 
 
-@operation("take", fields="token", worker="name lockDuration", opens=False)
+@operation("take", fields="token", worker="name lockDuration limiter metrics", opens=False)
 async def take(session: Session, step: Step) -> Any:
     return _fetched(await _step(session, step, [], 1))
 
@@ -28,7 +39,7 @@ async def take(session: Session, step: Step) -> Any:
 @operation(
     "complete",
     fields="jobId returnvalue token fetchNext",
-    worker="name lockDuration removeOnComplete removeOnFail",
+    worker="name lockDuration removeOnComplete removeOnFail limiter metrics",
     opens=False,
 )
 async def complete(session: Session, step: Step) -> Any:
@@ -40,7 +51,7 @@ async def complete(session: Session, step: Step) -> Any:
 @operation(
     "fail",
     fields="jobId reason unrecoverable token fetchNext",
-    worker="name lockDuration removeOnComplete removeOnFail",
+    worker="name lockDuration removeOnComplete removeOnFail limiter metrics",
     opens=False,
 )
 async def fail(session: Session, step: Step) -> Any:
@@ -71,6 +82,13 @@ async def move_to_wait(session: Session, step: Step) -> Any:
     reply = await _step(session, step, [_run(step, GivenBack())], 0)
     # Otherwise the remaining ms of a rate limit: there is none.
     return {"error": reply.codes[0]} if reply.codes[0] else 0
+
+
+@operation("moveToWaitingChildren", fields="jobId token")
+async def move_to_waiting_children(session: Session, step: Step) -> Any:
+    reply = await _step(session, step, [_run(step, WaitingForChildren())], 0)
+    code = reply.codes[0]
+    return {"error": code} if code < 0 else code == 0
 
 
 @operation("extendLock", fields="jobId token duration")
@@ -150,24 +168,37 @@ async def _step(session: Session, step: Step, runs: list[EndedRun], count: int) 
             token=step["token"],
             lock_ms=worker.get("lockDuration", LOCK_MS),
             worker_name=worker.get("name"),
+            limit=_limit_of(worker),
         ),
         clock=session.clock,
         worker_id="vectors",
         sequence=session.step_count,
+        metrics_size=worker.get("metrics", {}).get("maxDataPoints", 0),
     )
-    return await session.store.run(call)
+    reply = await session.store.run(call)
+    await make_next_jobs(session, step, reply)
+    return reply
 
 
 def _next(reply: StepReply, *, is_retried: bool) -> dict[str, Any] | None:
     """The reply of a fetch in BullMQ's form: none if it has nothing to say."""
     # The delay step answers its fetch only when that took a job (wire format, section 7.6).
-    says_something = not is_retried and (reply.is_held_back or reply.next_due_ms is not None)
+    says_something = not is_retried and (
+        reply.is_held_back or reply.limited_ms > 0 or reply.next_due_ms is not None
+    )
     return _fetched(reply) if reply.taken or says_something else None
 
 
 def _fetched(reply: StepReply) -> dict[str, Any]:
     return {
         "jobId": reply.taken[0].job_id if reply.taken else None,
-        "rateLimitDelay": 0,
+        "rateLimitDelay": -(-reply.limited_ms // 1_000) * 1_000,  # recorded in whole seconds
         "delayUntil": reply.next_due_ms or 0,
     }
+
+
+def _limit_of(worker: dict[str, Any]) -> RateLimit | None:
+    limiter = worker.get("limiter")
+    if limiter is None:
+        return None
+    return RateLimit(max=limiter["max"], per=f"{limiter['duration']}ms")

@@ -9,7 +9,7 @@ from oxcart.errors import LockLost
 
 
 def hold_for(seconds: float, *, is_lost: bool = False) -> Hold:
-    return Hold("q", "7", "token", time.monotonic() + seconds, lambda _: None, is_lost)
+    return Hold("q", "7", "token", time.monotonic() + seconds, lambda _: None, is_lost=is_lost)
 
 
 def test_hold_is_valid_until_it_expires() -> None:

@@ -4,11 +4,14 @@ import pytest
 
 from oxcart._wire.codes import error_of
 from oxcart.errors import (
+    ChildrenFailed,
+    ChildrenPending,
     JobNotFound,
     JobNotInState,
     LockLost,
     LockMismatch,
     OxcartError,
+    ParentConflict,
     UnknownCode,
 )
 
@@ -21,7 +24,9 @@ from oxcart.errors import (
         (-3, JobNotInState),
         (-6, LockMismatch),
         (-8, JobNotInState),
-        (-4, UnknownCode),
+        (-4, ChildrenPending),
+        (-7, ParentConflict),
+        (-9, ChildrenFailed),
         (-99, UnknownCode),
     ],
 )

@@ -4,8 +4,8 @@ import pytest
 
 from oxcart import JobState
 from oxcart._model.ids import RESERVED_IDS, check_job_id, is_readable_id
-from oxcart._wire.keys import DEFAULT_PREFIX, QueueKeys
-from oxcart.errors import ConfigError
+from oxcart._wire.keys import DEFAULT_PREFIX, QueueKeys, split_job_key
+from oxcart.errors import ConfigError, WireError
 
 KEYS = QueueKeys("bull", "q")
 PROPERTIES = {
@@ -13,7 +13,7 @@ PROPERTIES = {
     "delayed": "delayed", "waiting_children": "waiting-children", "completed": "completed",
     "failed": "failed", "stalled": "stalled", "stalled_check": "stalled-check", "id": "id",
     "meta": "meta", "events": "events", "marker": "marker", "priority_counter": "pc",
-    "repeat": "repeat",
+    "repeat": "repeat", "limiter": "limiter",
 }  # fmt: skip
 
 
@@ -33,6 +33,35 @@ def test_keys_of_a_job_start_with_the_base() -> None:
     assert KEYS.job("7") == "bull:q:7"
     assert KEYS.lock("7") == "bull:q:7:lock"
     assert KEYS.logs("7") == "bull:q:7:logs"
+    assert KEYS.dependencies("7") == "bull:q:7:dependencies"
+    assert KEYS.processed("7") == "bull:q:7:processed"
+    assert KEYS.ignored("7") == "bull:q:7:failed"
+    assert KEYS.unsuccessful("7") == "bull:q:7:unsuccessful"
+
+
+def test_keys_of_deduplication_and_metrics() -> None:
+    assert KEYS.deduplication("d") == "bull:q:de:d"
+    assert KEYS.metrics(JobState.COMPLETED) == "bull:q:metrics:completed"
+    assert KEYS.metrics_data(JobState.FAILED) == "bull:q:metrics:failed:data"
+
+
+@pytest.mark.parametrize(
+    ("key", "parts"),
+    [
+        ("bull:q:7", ("bull", "q", "7")),
+        ("a:{b}:q:x", ("a:{b}", "q", "x")),
+        ("bull:q:repeat:sch:1700000000000", ("bull", "q", "repeat:sch:1700000000000")),
+        ("a:b:q:repeat:s:c:h:17", ("a:b", "q", "repeat:s:c:h:17")),
+    ],
+)
+def test_a_jobs_key_is_taken_apart(key: str, parts: tuple[str, str, str]) -> None:
+    assert split_job_key(key) == parts
+
+
+@pytest.mark.parametrize("key", ["", "7", "q:7", ":q:7", "bull:q:", "bull::7"])
+def test_what_is_no_jobs_key_is_not_taken_apart(key: str) -> None:
+    with pytest.raises(WireError):
+        split_job_key(key)
 
 
 def test_prefix_may_have_colons_and_a_hash_tag() -> None:

@@ -57,11 +57,14 @@ INSTANT = datetime(2023, 11, 14, 22, 13, 20, 123_000, tzinfo=UTC)
     ],
 )
 def test_options_are_written_by_bullmqs_names(options: dict[str, Any], wire: Any) -> None:
-    assert json.loads(encode_options(JobOptions(**options))) == {"attempts": 1, **wire}
+    assert json.loads(encode_options(JobOptions(**options), prefix="bull")) == {
+        "attempts": 1,
+        **wire,
+    }
 
 
 def test_no_option_is_ever_written_as_null() -> None:
-    assert b"null" not in encode_options(JobOptions())
+    assert b"null" not in encode_options(JobOptions(), prefix="bull")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +78,7 @@ def test_no_option_is_ever_written_as_null() -> None:
     ],
 )
 def test_what_a_worker_needs_comes_back(options: JobOptions) -> None:
-    assert decode_options(encode_options(options)) == (options, None)
+    assert decode_options(encode_options(options, prefix="bull")) == (options, None)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +115,7 @@ def test_what_a_worker_needs_comes_back(options: JobOptions) -> None:
             JobOptions(attempts=0, keep_completed=Retention(count=MAX_NUMBER, age=f"{MAX_AGE_S}s")),
         ),
         (
-            {"removeOnComplete": {"age": -3, "count": "4", "limit": 9}},
+            {"removeOnComplete": {"age": -3, "count": "4", "limit": 0}},
             JobOptions(attempts=0, keep_completed=Retention.ALL),
         ),
         ({"removeOnFail": "yes"}, JobOptions(attempts=0)),

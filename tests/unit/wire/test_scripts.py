@@ -126,11 +126,14 @@ def test_every_fragment_is_used_and_includes_none_itself(name: str) -> None:
     assert "@include" not in source_of(f"lib/{name}")
 
 
-@pytest.mark.parametrize("name", [*SCRIPTS, *(f"lib/{name}" for name in LIBRARIES)])
-def test_script_is_short_and_says_what_it_does(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [*((name, 90) for name in SCRIPTS), *((f"lib/{name}", 130) for name in LIBRARIES)],
+)
+def test_script_is_short_and_says_what_it_does(name: str, most: int) -> None:
     lines = source_of(name).splitlines()
 
-    assert len(lines) <= 90
+    assert len(lines) <= most
     assert lines[0].startswith("-- ")
     assert all(len(line) <= 110 for line in lines)
 

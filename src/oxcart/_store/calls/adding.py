@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import IntEnum
 from typing import Any
+
+import msgspec
 
 from oxcart._model.clock import Clock
 from oxcart._model.duration import to_ms
 from oxcart._model.job import JobSpec
+from oxcart._model.links import Deduplication
+from oxcart._model.options import JobOptions
 from oxcart._store.call import Call, Word, script_call
 from oxcart._wire.codec import encode_json, encode_text
 from oxcart._wire.keys import QueueKeys
-from oxcart._wire.options_codec import encode_options, epoch_ms
+from oxcart._wire.options_codec import encode_options, encode_parent, epoch_ms, queue_key
 from oxcart.errors import PayloadError
 
 NONCE_MS = 60_000
@@ -24,8 +29,19 @@ NONCE_MS = 60_000
 class EncodedJob:
     """A job ready to be sent."""
 
+    name: str
     words: tuple[Word, ...]
     options: bytes
+
+
+class AddStatus(IntEnum):
+    """What became of an add; refusals are negative (``_wire.codes``)."""
+
+    ADDED = 1
+    EXISTS = 0
+    """A job with this id was there already."""
+    DEDUPLICATED = 2
+    """Another job holds the deduplication id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,18 +49,31 @@ class Added:
     """What became of one add.
 
     Attributes:
-        job_id: the job's id.
-        is_new: false if a job with this id was there already; then nothing was changed.
+        job_id: the job's id; of a dropped add, that of the job that is there.
+        status: an ``AddStatus``, or a refusal's code.
         added_at_ms: the time of the add, by the server's clock.
     """
 
     job_id: str
-    is_new: bool
+    status: int
     added_at_ms: int
 
+    @property
+    def is_new(self) -> bool:
+        """Whether the job was added."""
+        return self.status == AddStatus.ADDED
 
-def encode_job(spec: JobSpec) -> EncodedJob:
+
+def encode_job(
+    spec: JobSpec, *, prefix: str, has_children: bool = False, job_id: str | None = None
+) -> EncodedJob:
     """Write a job as the script's arguments.
+
+    Args:
+        spec: the job.
+        prefix: that of its queue, for a parent that names none.
+        has_children: the same insert brings its children.
+        job_id: an id that was chosen for it and is not one of its options.
 
     Raises:
         PayloadError: JSON cannot hold the data, it is longer than the job's ``size_limit``, or the
@@ -57,11 +86,11 @@ def encode_job(spec: JobSpec) -> EncodedJob:
             f"the data of job {spec.name!r} is {len(data)} bytes of JSON, "
             f"over its size limit of {options.size_limit}; the job was not added"
         )
-    encoded = encode_options(options)
+    encoded = encode_options(options, prefix=prefix)
     is_instant = isinstance(options.delay, datetime)
     delay = 0 if options.delay is None or is_instant else to_ms(options.delay)  # type: ignore[arg-type]
     words: tuple[Word, ...] = (
-        encode_text(options.job_id or "", what="the job's id"),
+        encode_text(options.job_id or job_id or "", what="the job's id"),
         encode_text(spec.name, what="the job's name"),
         data,
         encoded,
@@ -70,8 +99,33 @@ def encode_job(spec: JobSpec) -> EncodedJob:
         epoch_ms(options.delay) if isinstance(options.delay, datetime) else "",
         options.priority,
         "1" if options.lifo else "0",
+        _ties(options, prefix, has_children=has_children),
     )
-    return EncodedJob(words=words, options=encoded)
+    return EncodedJob(name=spec.name, words=words, options=encoded)
+
+
+def _ties(options: JobOptions, prefix: str, *, has_children: bool) -> bytes:
+    """What ties a job to others, as the script reads it; nothing for most jobs."""
+    if options.parent is None and options.deduplication is None and not has_children:
+        return b""
+    ties: dict[str, object] = {}
+    if options.parent is not None:
+        key = f"{queue_key(options.parent, prefix)}:{options.parent.id}"
+        text = encode_parent(options.parent, options.parent_on_failure, prefix=prefix)
+        ties["parent"] = [key, text.decode()]
+    if options.dedup is not None:
+        ties["dedup"] = _dedup(options.dedup)
+    if has_children:
+        ties["waits"] = True
+    return msgspec.msgpack.encode(ties)
+
+
+def _dedup(dedup: Deduplication) -> dict[str, object]:
+    members = {
+        "id": dedup.id, "ttl": dedup.ttl_ms, "extend": dedup.extend, "replace": dedup.replace,
+        "reschedule": dedup.reschedule, "keep": dedup.keep_last_if_active,
+    }  # fmt: skip
+    return {name: value for name, value in members.items() if value}
 
 
 def add_jobs(
@@ -79,7 +133,7 @@ def add_jobs(
 ) -> Call[list[Added]]:
     """Add a batch of jobs in one atomic step.
 
-    Source: wire format, sections 7.1 and 7.2.
+    Source: wire format, sections 7.1 to 7.3.
 
     Args:
         keys: the queue.
@@ -91,20 +145,14 @@ def add_jobs(
     for job in jobs:
         args.extend(job.words)
     return script_call(
-        "add_jobs",
-        (
-            keys.base, keys.wait, keys.active, keys.prioritized, keys.delayed, keys.marker,
-            keys.meta, keys.id, keys.priority_counter, keys.events, keys.private("add", nonce),
-        ),
-        args,
-        _read_added,
-        is_repeatable=True,
-    )  # fmt: skip
+        "add_jobs", (keys.base, keys.private("add", nonce)), args, read_added, is_repeatable=True
+    )
 
 
-def _read_added(reply: list[Any]) -> list[Added]:
+def read_added(reply: list[Any]) -> list[Added]:
+    """Read what became of each add of a batch."""
     now = int(reply[0])
     return [
-        Added(job_id=job_id.decode(), is_new=status == 1, added_at_ms=now)
+        Added(job_id=job_id.decode(), status=status, added_at_ms=now)
         for job_id, status in zip(reply[1::2], reply[2::2], strict=True)
     ]

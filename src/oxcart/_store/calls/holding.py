@@ -30,6 +30,26 @@ def extend_locks(
     return script_call("extend_locks", (keys.base, keys.stalled), args, _texts, is_repeatable=True)
 
 
+def take_cancel_requests(keys: QueueKeys, job_ids: Sequence[str]) -> Call[dict[str, str]]:
+    """Take the requests to cancel jobs among those given.
+
+    Returns:
+        A call that answers the reason for each job that is to be cancelled; a request is answered
+        once.
+    """
+
+    def read(reply: list[bytes | None]) -> dict[str, str]:
+        return {
+            job_id: reason.decode(errors="replace")
+            for job_id, reason in zip(job_ids, reply, strict=True)
+            if reason is not None
+        }
+
+    return script_call(
+        "take_cancel_requests", (keys.private("cancel", "requests"),), tuple(job_ids), read
+    )
+
+
 def recover_stalled(
     keys: QueueKeys, *, clock: Clock, interval_ms: int, max_stalled: int
 ) -> Call[list[str]]:

@@ -7,8 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from oxcart._model.clock import Clock
+from oxcart._model.links import RateLimit
 from oxcart._model.options import Retention
-from oxcart._model.outcome import Completed, Delayed, Failed, GivenBack, Outcome, Retried
+from oxcart._model.outcome import (
+    Completed,
+    Delayed,
+    Failed,
+    GivenBack,
+    Outcome,
+    RateLimited,
+    Retried,
+    WaitingForChildren,
+)
 from oxcart._store.call import Call, Word, script_call
 from oxcart._wire.codec import encode_stacktrace, pairs
 from oxcart._wire.keys import QueueKeys
@@ -53,12 +63,14 @@ class TakeRequest:
         token: their lock token.
         lock_ms: how long they are locked.
         worker_name: kept with the jobs.
+        limit: the worker's own rate limit.
     """
 
     count: int
     token: str
     lock_ms: int
     worker_name: str | None = None
+    limit: RateLimit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +93,7 @@ class StepReply:
         next_due_ms: when the earliest delayed job is due, if fewer were taken than asked for.
         is_held_back: the queue is paused or at its global concurrency.
         dropped: ids that stood in the queue without a readable job; they were removed.
+        limited_ms: for how long a rate limit holds jobs back; 0 if none does.
     """
 
     now_ms: int
@@ -89,6 +102,7 @@ class StepReply:
     next_due_ms: int | None
     is_held_back: bool
     dropped: tuple[str, ...]
+    limited_ms: int = 0
 
 
 def step(
@@ -99,6 +113,7 @@ def step(
     clock: Clock,
     worker_id: str,
     sequence: int,
+    metrics_size: int = 0,
 ) -> Call[StepReply]:
     """End runs and take jobs in one atomic step.
 
@@ -111,24 +126,23 @@ def step(
         clock: what the time is.
         worker_id: unique to the worker.
         sequence: number of the step, from 1: sending the same again does no harm; 0 forgets that.
+        metrics_size: how many data points of finished jobs a minute are kept; 0 counts none.
     """
+    limit = take.limit
     args: list[Word] = [
         clock.now_ms(), sequence, REPLAY_MS, take.token, take.lock_ms, take.worker_name or "",
-        take.count,
+        take.count, "" if limit is None else limit.max, "" if limit is None else limit.per_ms,
+        metrics_size,
     ]  # fmt: skip
     for run in runs:
         args.extend(_run_words(run))
     return script_call(
         "step",
-        (
-            keys.base, keys.wait, keys.active, keys.prioritized, keys.delayed, keys.completed,
-            keys.failed, keys.stalled, keys.marker, keys.meta, keys.priority_counter, keys.events,
-            keys.private("step", worker_id),
-        ),
+        (keys.base, keys.private("step", worker_id)),
         args,
         lambda reply: _read_step(reply, take.token),
         is_repeatable=sequence > 0,
-    )  # fmt: skip
+    )
 
 
 def _run_words(run: EndedRun) -> tuple[Word, ...]:
@@ -137,27 +151,33 @@ def _run_words(run: EndedRun) -> tuple[Word, ...]:
     count = -1 if keep.count is None else keep.count
     age = keep.age_seconds
     return (
-        run.job_id, run.token, verb, value, trace, count, -1 if age is None else age, PRUNE_LIMIT,
+        run.job_id, run.token, verb, value, trace, count, -1 if age is None else age,
+        keep.limit or PRUNE_LIMIT,
         run.attempts, delay_ms, until_ms, "1" if run.lifo else "0",
     )  # fmt: skip
 
 
 def _outcome_words(run: EndedRun) -> tuple[str, Word, Word, int, int]:
+    """A run's verb, value, trace, delay and instant."""
     match run.outcome:
         case Completed(return_value=value):
-            return "complete", value, "", 0, 0
+            words: tuple[str, Word, Word, int, int] = ("complete", value, "", 0, 0)
         case Failed(reason=reason, trace=trace):
-            return "fail", reason, _traces(run, trace), 0, 0
-        case Retried(reason=reason, trace=trace, delay_ms=0):
-            return "retry", reason, _traces(run, trace), 0, 0
+            words = ("fail", reason, _traces(run, trace), 0, 0)
         case Retried(reason=reason, trace=trace, delay_ms=delay_ms):
-            return "retry_later", reason, _traces(run, trace), delay_ms, 0
+            verb = "retry_later" if delay_ms else "retry"
+            words = (verb, reason, _traces(run, trace), delay_ms, 0)
         case Delayed(delay_ms=delay_ms, until_ms=until_ms):
-            return "delay", "", "", delay_ms, until_ms
+            words = ("delay", "", "", delay_ms, until_ms)
         case GivenBack():
-            return "give_back", "", "", 0, 0
+            words = ("give_back", "", "", 0, 0)
+        case WaitingForChildren():
+            words = ("wait", "", "", 0, 0)
+        case RateLimited(for_ms=for_ms):
+            words = ("limit", "", "", for_ms, 0)
         case _:
             raise AssertionError(f"{run.outcome} is not written")
+    return words
 
 
 def _traces(run: EndedRun, trace: str) -> bytes:
@@ -165,7 +185,7 @@ def _traces(run: EndedRun, trace: str) -> bytes:
 
 
 def _read_step(reply: list[Any], token: str) -> StepReply:
-    now, due, held_back, codes, taken, dropped = reply
+    now, due, held_back, codes, taken, dropped, limited_ms = reply
     # An id that is not UTF-8 cannot be named again, so its job is not run.
     unreadable = [job_id for job_id, _ in taken if not _is_text(job_id)]
     return StepReply(
@@ -179,6 +199,7 @@ def _read_step(reply: list[Any], token: str) -> StepReply:
         next_due_ms=None if due == b"-1" else int(due),
         is_held_back=held_back == 1,
         dropped=tuple(job_id.decode(errors="replace") for job_id in [*dropped, *unreadable]),
+        limited_ms=int(limited_ms),
     )
 
 

@@ -1,4 +1,4 @@
-"""Removing many jobs of a state: clean and drain."""
+"""Removing many jobs: clean, drain and obliterate."""
 
 from __future__ import annotations
 
@@ -46,13 +46,31 @@ def sweep(
     """
     return script_call(
         "sweep_jobs",
-        (keys.base, keys.base + suffix, keys.repeat, keys.events),
+        (keys.base, keys.base + suffix),
         (
             _kind(suffix), offset, scan, limit, -1 if newest_ms is None else newest_ms,
             "1" if suffix == STATE_SUFFIXES[JobState.ACTIVE] else "0", "1" if emits else "0",
         ),
         _read_swept,
     )  # fmt: skip
+
+
+def obliterate(keys: QueueKeys, *, count: int, is_forced: bool) -> Call[int]:
+    """Remove a part of a paused queue with everything in it.
+
+    Source: wire format, section 7.15.
+
+    Returns:
+        A call that answers 0 when all is gone, 1 to call again, -1 if the queue is not paused, -2
+        if jobs are being run and it is not forced.
+    """
+    return script_call(
+        "obliterate_queue",
+        (keys.base,),
+        (count, "1" if is_forced else "0"),
+        int,
+        is_repeatable=True,
+    )
 
 
 def _kind(suffix: str) -> str:

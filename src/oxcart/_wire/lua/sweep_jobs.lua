@@ -2,10 +2,8 @@
 -- Looks at up to `scan` ids from `offset` on, at the end that is taken first.
 -- Spared: pending jobs of schedulers, and active jobs whose lock is alive.
 -- Replies: {how many were looked at, removed id...}. Event: cleaned, if asked for.
-local base_key = KEYS[1] -- start of every job's key
+local base_key = KEYS[1] -- start of every key of the queue
 local set_key = KEYS[2] -- list or sorted set of the state
-local repeat_key = KEYS[3] -- sorted set of schedulers
-local events_key = KEYS[4] -- stream
 local kind = ARGV[1] -- list, set (by the jobs' times) or finished (by the scores)
 local offset = ARGV[2] -- ids already looked at and kept
 local scan = ARGV[3] -- how many ids to look at
@@ -15,10 +13,15 @@ local is_active = ARGV[6] -- 1: spare jobs with a lock
 local emits = ARGV[7] -- 1: emit cleaned
 
 --- @include "lib/text"
+--- @include "lib/queue"
 --- @include "lib/jobs"
 --- @include "lib/events"
+--- @include "lib/ready"
+--- @include "lib/delayed"
+--- @include "lib/parents"
 --- @include "lib/remove"
 
+local keys = queue_keys(base_key)
 local skip, width, newest = tonumber(offset), tonumber(scan), tonumber(newest_ms)
 
 local function candidates()
@@ -46,7 +49,9 @@ local function may_go(job_id)
   if is_active == '1' and redis.call('EXISTS', job_key .. ':lock') == 1 then
     return false
   end
-  return is_old(job_key) and not is_pending_iteration(repeat_key, job_key, job_id)
+  -- A scheduler that came to its end keeps its last job's time, so a finished job may look pending.
+  local is_pending = kind ~= 'finished' and is_pending_iteration(keys.scheduled, job_key, job_id)
+  return is_old(job_key) and not is_pending
 end
 
 local function leave(job_id)
@@ -64,9 +69,9 @@ for _, job_id in ipairs(ids) do
     removed[#removed + 1] = job_id
   end
 end
-delete_jobs(base_key, removed)
+remove_jobs(keys, removed)
 if emits == '1' then
-  emit(events_key, 'cleaned', 'count', int(#removed))
+  emit(keys.events, 'cleaned', 'count', int(#removed))
 end
 table.insert(removed, 1, #ids)
 return removed

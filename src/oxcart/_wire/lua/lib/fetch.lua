@@ -1,5 +1,5 @@
 -- What a worker gets when it asks for jobs (wire format, section 7.4).
--- Needs lib/events, lib/ready, lib/delayed, lib/promote, lib/take.
+-- Needs lib/events, lib/ready, lib/delayed, lib/promote, lib/limit, lib/take.
 
 -- How many jobs may be taken: none while paused, no more than the global concurrency leaves.
 local function allowance(keys, count)
@@ -14,22 +14,44 @@ local function allowance(keys, count)
   return count
 end
 
+-- How many jobs are run: those with a deferred failure are failed instead, and no limit counts them.
+local function to_be_run(taken)
+  local count = 0
+  for _, job in ipairs(taken) do
+    local is_deferred = false
+    for at = 1, #job[2], 2 do
+      is_deferred = is_deferred or job[2][at] == 'defa'
+    end
+    count = count + (is_deferred and 0 or 1)
+  end
+  return count
+end
+
 -- Promotes what is due, then takes up to count jobs.
--- Returns the jobs, whether the queue gave all it may, and the next due ms if it has no more ready.
+-- Returns the jobs, whether the queue gave all it may, the next due ms if it has no more ready, and
+-- for how many ms the rate limit holds the rest back (0: it does not).
 local function fetch(keys, count, worker, now, dropped)
   promote_due(keys, now, dropped)
-  local allowed = allowance(keys, count)
-  local taken = {}
+  local max, window = limit_of(keys, worker)
+  local unlimited = admitted(keys, count, max)
+  local allowed = math.min(unlimited, allowance(keys, count))
+  local taken, limited_ms = {}, 0
   if allowed > 0 then
     taken = take(keys, allowed, worker, now, dropped)
+    if max then
+      count_started(keys, to_be_run(taken), window)
+    end
+  end
+  if unlimited < count and #taken >= unlimited then
+    limited_ms = math.max(0, redis.call('PTTL', keys.limiter))
   end
   if #taken == allowed then
-    return taken, allowed < count, nil
+    return taken, allowed < count and limited_ms == 0, nil, limited_ms
   end
   if redis.call('EXISTS', keys.wait, keys.prioritized) == 0 then
     redis.call('DEL', keys.counter)
   else
     wake(keys.marker) -- too many unreadable ids in a row: whoever looks next goes on
   end
-  return taken, false, next_due(keys.delayed)
+  return taken, false, next_due(keys.delayed), 0
 end

@@ -1,4 +1,4 @@
--- Removing jobs' keys (wire format, section 1.2). Needs lib/jobs.
+-- Removing jobs (wire format, sections 1.2, 7.3, 7.15). Needs lib/jobs and lib/parents.
 local JOB_SUFFIXES = { '', ':logs', ':dependencies', ':processed', ':failed', ':unsuccessful' }
 
 -- Deletes all keys of the jobs; returns how many existed.
@@ -18,6 +18,35 @@ local function delete_jobs(base, job_ids)
     deleted = deleted + redis.call('DEL', unpack(names))
   end
   return deleted
+end
+
+-- Lets parents go on that waited for the jobs, then deletes them: what retention does.
+local function drop_jobs(keys, job_ids)
+  for _, job_id in ipairs(job_ids) do
+    local job_key = keys.base .. job_id
+    local parent = is_job(job_key) and parent_of(job_key)
+    if parent then
+      unlink_child(parent, job_key)
+    end
+  end
+  return delete_jobs(keys.base, job_ids)
+end
+
+-- Gives a deduplication id free that the job holds, and forgets what was kept for later.
+local function release_dedup(keys, job_id)
+  local job_key = keys.base .. job_id
+  local id = is_job(job_key) and redis.call('HGET', job_key, 'deid')
+  if id and redis.call('GET', keys.base .. 'de:' .. id) == job_id then
+    redis.call('DEL', keys.base .. 'de:' .. id, keys.base .. 'dn:' .. id)
+  end
+end
+
+-- Removes jobs because somebody asked for it.
+local function remove_jobs(keys, job_ids)
+  for _, job_id in ipairs(job_ids) do
+    release_dedup(keys, job_id)
+  end
+  return drop_jobs(keys, job_ids)
 end
 
 -- Whether a job is the pending iteration of a living scheduler (section 7.15).

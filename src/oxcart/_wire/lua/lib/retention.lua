@@ -3,23 +3,23 @@
 -- excess goes over several finishes.
 local PRUNE_LIMIT = 1000
 
-local function drop(set_key, base, job_ids)
+local function drop(set_key, keys, job_ids)
   if #job_ids > 0 then
-    delete_jobs(base, job_ids)
+    drop_jobs(keys, job_ids)
     redis.call('ZREM', set_key, unpack(job_ids))
   end
 end
 
-local function prune_by_age(set_key, base, age_s, limit, now_ms)
+local function prune_by_age(set_key, keys, age_s, limit, now_ms)
   local oldest = now_ms - age_s * 1000
-  drop(set_key, base, redis.call('ZREVRANGEBYSCORE', set_key, oldest, 0, 'LIMIT', 0, limit))
+  drop(set_key, keys, redis.call('ZREVRANGEBYSCORE', set_key, oldest, 0, 'LIMIT', 0, limit))
 end
 
-local function prune_by_count(set_key, base, count)
+local function prune_by_count(set_key, keys, count)
   local excess = redis.call('ZCARD', set_key) - count
   if excess > 0 then
     local stop = math.min(excess, PRUNE_LIMIT) - 1
-    drop(set_key, base, redis.call('ZRANGE', set_key, 0, stop))
+    drop(set_key, keys, redis.call('ZRANGE', set_key, 0, stop))
   end
 end
 
@@ -29,11 +29,11 @@ local function asks_the_same(one, other)
 end
 
 -- Applies what a finished run keeps of its set; -1 sets no limit.
-local function prune(set_key, base, run, now_ms)
+local function prune(set_key, keys, run, now_ms)
   if run.keep_age >= 0 then
-    prune_by_age(set_key, base, run.keep_age, math.min(run.keep_limit, PRUNE_LIMIT), now_ms)
+    prune_by_age(set_key, keys, run.keep_age, math.min(run.keep_limit, PRUNE_LIMIT), now_ms)
   end
   if run.keep_count > 0 then
-    prune_by_count(set_key, base, run.keep_count)
+    prune_by_count(set_key, keys, run.keep_count)
   end
 end

@@ -1,5 +1,7 @@
 -- Puts a job that was run back into its queue (wire format, sections 7.6 and 7.7).
--- Needs lib/text, lib/jobs, lib/events, lib/ready, lib/delayed, lib/promote, lib/lock, lib/finish.
+-- Needs lib/text, lib/jobs, lib/events, lib/ready, lib/delayed, lib/promote, lib/limit, lib/lock,
+-- lib/parents and lib/finish.
+local NOTHING_TO_WAIT_FOR = 1
 
 local function retry(keys, run, now, length, dropped)
   promote_due(keys, now, dropped)
@@ -46,5 +48,33 @@ local function give_back(keys, run, length)
     wake_unless_blocked(keys.meta, keys.active, keys.marker)
   end
   emit_trimmed(keys.events, length, 'waiting', 'jobId', run.id, 'prev', 'active')
+  return code
+end
+
+-- The handler met a rate limit: the queue waits, and the job goes back.
+local function give_back_limited(keys, run, length)
+  local code = give_back(keys, run, length)
+  if code == 0 then
+    limit_manually(keys, run.delay)
+  end
+  return code
+end
+
+-- Waits until the children are settled; with none pending the job stays where it is.
+local function wait_for_children(keys, run, now)
+  if not is_job(run.key) then
+    return JOB_MISSING
+  end
+  if redis.call('EXISTS', run.key .. ':unsuccessful') == 1 then
+    return FAILED_CHILDREN
+  end
+  if not has_pending(run.key) then
+    return NOTHING_TO_WAIT_FOR
+  end
+  local code = leave_active(keys, run, {})
+  if code == 0 then
+    redis.call('ZADD', keys.children, int(now), run.id)
+    emit(keys.events, 'waiting-children', 'jobId', run.id, 'prev', 'active')
+  end
   return code
 end

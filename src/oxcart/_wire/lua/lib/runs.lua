@@ -1,5 +1,5 @@
 -- Reads the runs that a step ends, and ends them.
--- Needs lib/finish and lib/return.
+-- Needs lib/finish, lib/return and lib/metrics.
 local RUN_WIDTH = 12
 
 -- A run's arguments: id, token, verb, value, trace, keep_count, keep_age, keep_limit, attempts,
@@ -14,40 +14,45 @@ local function read_run(argv, at, base)
   }
 end
 
-local function end_run(keys, run, now, ended, length)
-  if run.verb == 'complete' then
-    return complete(keys, run, now, ended.prunes)
-  elseif run.verb == 'fail' then
-    return fail(keys, run, now, ended.prunes)
-  elseif run.verb == 'retry' then
-    return retry(keys, run, now, length, ended.dropped)
-  elseif run.verb == 'give_back' then
-    return give_back(keys, run, length)
-  end
-  return delay(keys, run, now, length, run.verb == 'retry_later')
-end
+local VERBS = {
+  complete = complete,
+  fail = fail,
+  retry = function(keys, run, now, ended) return retry(keys, run, now, ended.length, ended.dropped) end,
+  retry_later = function(keys, run, now, ended) return delay(keys, run, now, ended.length, true) end,
+  delay = function(keys, run, now, ended) return delay(keys, run, now, ended.length, false) end,
+  give_back = function(keys, run, _, ended) return give_back(keys, run, ended.length) end,
+  limit = function(keys, run, _, ended) return give_back_limited(keys, run, ended.length) end,
+  wait = wait_for_children,
+}
 
--- Ends all runs from argv[first] on. Returns their codes, what was dropped on the way, and whether
--- a job was finished or put into delayed.
+-- Ends all runs from argv[first] on. Returns their codes, what was dropped on the way, and how many
+-- jobs were completed, failed and put into delayed.
 local function end_runs(keys, argv, first, now)
-  local ended = { codes = {}, prunes = {}, dropped = {}, has_finished = false, has_delayed = false }
+  local ended = { codes = {}, prunes = {}, dropped = {}, completed = 0, failed = 0, delayed = 0 }
   if #argv < first then
     return ended
   end
-  local length = max_events(keys.meta)
-  redis.call('XTRIM', keys.events, 'MAXLEN', '~', length)
+  ended.length = max_events(keys.meta)
+  redis.call('XTRIM', keys.events, 'MAXLEN', '~', ended.length)
   for at = first, #argv, RUN_WIDTH do
     local run = read_run(argv, at, keys.base)
-    local code = end_run(keys, run, now, ended, length)
+    local code = VERBS[run.verb](keys, run, now, ended)
     ended.codes[#ended.codes + 1] = code
-    if code == 0 and (run.verb == 'complete' or run.verb == 'fail') then
-      ended.has_finished = true
-    elseif code == 0 and (run.verb == 'retry_later' or run.verb == 'delay') then
-      ended.has_delayed = true
+    if code == 0 and (run.verb == 'retry_later' or run.verb == 'delay') then
+      ended.delayed = ended.delayed + 1
     end
   end
   for set_key, run in pairs(ended.prunes) do
-    prune(set_key, keys.base, run, now)
+    prune(set_key, keys, run, now)
   end
   return ended
+end
+
+local function count_ends(base, ended, size, now)
+  if ended.completed > 0 then
+    count_finished(base, 'completed', ended.completed, size, now)
+  end
+  if ended.failed > 0 then
+    count_finished(base, 'failed', ended.failed, size, now)
+  end
 end

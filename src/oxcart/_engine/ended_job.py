@@ -1,0 +1,61 @@
+"""What the end of a job means to whoever waits for its result."""
+
+from __future__ import annotations
+
+from oxcart._model.duration import Duration
+from oxcart._model.json import JsonValue
+from oxcart._model.states import JobState
+from oxcart._store.blocking import Entries
+from oxcart._store.calls import reading
+from oxcart._wire.events import EventName, QueueEvent, read_event
+from oxcart._wire.keys import QueueKeys
+from oxcart.errors import JobFailed, JobNotFound, ResultTimeout
+
+BLOCK_S = 5.0
+"""After this long without an event the job is looked at, in case its event was missed."""
+PAGE = 1_000
+"""How many events are read at a time."""
+RETRY_S = 0.2
+"""How long to wait before an unreachable server is tried again."""
+
+_ENDS = (EventName.COMPLETED, EventName.FAILED, EventName.REMOVED)
+
+
+def end_among(entries: Entries, job_id: str) -> QueueEvent | None:
+    """The event by which a job ended, if it is among a stream's entries."""
+    for entry_id, fields in entries:
+        event = read_event(entry_id, fields)
+        if event.job_id == job_id and event.name in _ENDS:
+            return event
+    return None
+
+
+def value_of_event(event: QueueEvent, keys: QueueKeys, job_id: str) -> JsonValue:
+    """What a job returned, by the event of its end.
+
+    Raises:
+        JobFailed: it failed for good.
+        JobNotFound: it was removed.
+    """
+    if event.name == EventName.COMPLETED:
+        return event.data.get("returnvalue")
+    if event.name == EventName.FAILED:
+        reason = str(event.data.get("failedReason", ""))
+        raise JobFailed(job_id=job_id, queue=keys.queue, reason=reason)
+    raise JobNotFound(job_id=job_id, queue=keys.queue)
+
+
+def value_of(result: reading.Result, keys: QueueKeys, job_id: str) -> JsonValue:
+    """What a job returned, by how it stands. Raises as ``value_of_event``."""
+    if result.state is JobState.COMPLETED:
+        return result.value
+    if result.state is JobState.FAILED:
+        raise JobFailed(job_id=job_id, queue=keys.queue, reason=result.reason)
+    raise JobNotFound(job_id=job_id, queue=keys.queue)
+
+
+def too_late(keys: QueueKeys, job_id: str, timeout: Duration) -> ResultTimeout:
+    """The error of a result that did not come in time."""
+    return ResultTimeout(
+        f"job {job_id!r} of queue {keys.queue!r} was not finished within {timeout}; it goes on"
+    )

@@ -1,0 +1,172 @@
+"""What an application puts around its jobs: middlewares, hooks and resources, as decorators."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, TypeVar, overload
+
+from oxcart._engine.context import JobContext
+from oxcart._engine.handler import FailedJob, Invoke, OnFailure, OnSuccess, as_async
+from oxcart._engine.middleware import Middleware, all_of, checked, compose
+from oxcart._engine.resources import Registry, Resource, Scope, Supply
+from oxcart._engine.threads import HandlerThreads
+
+BeforeHook = Callable[[JobContext], object]
+AfterHook = Callable[[JobContext, Any], object]
+FailureHook = Callable[[FailedJob], object]
+"""Hooks are ``async def``, or ``def`` and then run in a thread."""
+
+_Opened = (
+    AsyncIterator[Any]
+    | Iterator[Any]
+    | AbstractAsyncContextManager[Any]
+    | AbstractContextManager[Any]
+)
+M = TypeVar("M", bound=Middleware)
+B = TypeVar("B", bound=BeforeHook)
+A = TypeVar("A", bound=AfterHook)
+F = TypeVar("F", bound=FailureHook)
+Opener = TypeVar("Opener", bound=Callable[..., _Opened])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What surrounds the jobs of one worker.
+
+    Attributes:
+        threads: where plain functions run.
+        supply: the resources.
+        middlewares: the first outermost.
+        before: called before each attempt.
+        after: called after a handler returned.
+        on_failure: called after a job failed for good.
+    """
+
+    threads: HandlerThreads
+    supply: Supply
+    middlewares: tuple[Middleware, ...]
+    before: tuple[Invoke, ...]
+    after: tuple[OnSuccess, ...]
+    on_failure: tuple[OnFailure, ...]
+
+    def around(self, invoke: Invoke) -> Invoke:
+        """Put middlewares and hooks around a handler."""
+        return compose(invoke, self.middlewares, self.before)
+
+    def failure_hook(self, own: FailureHook | None = None) -> OnFailure | None:
+        """What is told of a job that failed for good.
+
+        Args:
+            own: the job's own hook, which is told first.
+        """
+        mine = () if own is None else (as_async(own, self.threads),)
+        return all_of([*mine, *self.on_failure])
+
+
+class Extensions:
+    """The decorators for what surrounds the jobs; the base of ``App``."""
+
+    def __init__(self) -> None:
+        self._middlewares: list[Middleware] = []
+        self._before: list[BeforeHook] = []
+        self._after: list[AfterHook] = []
+        self._on_failure: list[FailureHook] = []
+        self._resources = Registry()
+
+    def middleware(self, function: M, /) -> M:
+        """Run a function around every attempt of every job.
+
+        ::
+
+            @app.middleware
+            async def timed(job: JobContext, call_next: CallNext) -> object:
+                started = time.perf_counter()
+                try:
+                    return await call_next(job)
+                finally:
+                    observe(job.name, time.perf_counter() - started)
+
+        The first one declared is the outermost. It sees what the handler returns or raises, and
+        what it returns or raises itself counts. It is within the job's time-out.
+
+        Raises:
+            ConfigError: the function is no ``async def``.
+        """
+        self._middlewares.append(checked(function))
+        return function
+
+    def before(self, hook: B, /) -> B:
+        """Call a function before every attempt, inside the middlewares.
+
+        What it raises fails the attempt, as if the handler had raised it.
+        """
+        self._before.append(hook)
+        return hook
+
+    def after(self, hook: A, /) -> A:
+        """Call a function with the job and its result once a handler has returned.
+
+        It is called while the job is still active, within its time-out, and told nothing of
+        failures. What it raises is logged and changes nothing.
+        """
+        self._after.append(hook)
+        return hook
+
+    def on_failure(self, hook: F, /) -> F:
+        """Call a function after any job failed for good, besides the job's own ``on_failure``.
+
+        It may be called twice when the worker crashes. What it raises is logged.
+        """
+        self._on_failure.append(hook)
+        return hook
+
+    @overload
+    def resource(self, function: Opener, /) -> Opener: ...
+
+    @overload
+    def resource(self, /, *, scope: Scope = ...) -> Callable[[Opener], Opener]: ...
+
+    def resource(self, function: Any = None, /, *, scope: Scope = "worker") -> Any:
+        """Declare what handlers may ask for by its type.
+
+        ::
+
+            @app.resource
+            async def http_client() -> AsyncIterator[httpx.AsyncClient]:
+                async with httpx.AsyncClient() as client:
+                    yield client
+
+            @app.job
+            async def fetch(url: str, *, client: httpx.AsyncClient = Provided) -> int: ...
+
+        The function yields once, or gives a context manager; a plain one runs in a thread. Its own
+        parameters may ask for other resources in the same way, and for the ``JobContext`` of the
+        attempt if its scope is ``"job"``. Only what the worker's handlers need is opened.
+
+        Args:
+            function: the function that yields the resource, annotated with what it yields.
+            scope: ``"worker"``: opened before the worker takes jobs, closed after its last job.
+                ``"job"``: opened before each attempt and closed after it, where it sees the error
+                that the attempt ends with.
+
+        Raises:
+            ConfigError: it does not say what it yields, or another yields the same type.
+        """
+
+        def declare(opener: Opener) -> Opener:
+            self._resources.add(Resource.of(opener, scope))
+            return opener
+
+        return declare if function is None else declare(function)
+
+    def _surroundings(self, threads: HandlerThreads) -> Surroundings:
+        return Surroundings(
+            middlewares=tuple(self._middlewares),
+            before=tuple(as_async(hook, threads) for hook in self._before),
+            after=tuple(as_async(hook, threads) for hook in self._after),
+            on_failure=tuple(as_async(hook, threads) for hook in self._on_failure),
+            supply=Supply(self._resources, threads),
+            threads=threads,
+        )

@@ -1,0 +1,126 @@
+"""What an error that a handler raised means for its job, in words that can be kept with it."""
+
+from __future__ import annotations
+
+import traceback
+from datetime import datetime
+
+from oxcart._engine.threads import JobInterrupted
+from oxcart._model.duration import to_ms
+from oxcart._model.outcome import (
+    Delayed,
+    Failure,
+    GivenBack,
+    Outcome,
+    WaitingForChildren,
+)
+from oxcart._model.outcome import RateLimited as RateLimitedOutcome
+from oxcart._wire.options_codec import epoch_ms
+from oxcart.errors import (
+    ConfigError,
+    Delay,
+    Fail,
+    GiveBack,
+    PayloadError,
+    RateLimited,
+    Retry,
+    WaitForChildren,
+)
+
+MAX_REASON = 8_000
+MAX_TRACE = 16_000
+"""How many characters of an error are kept with the job."""
+
+
+def judge(error: BaseException) -> Outcome | Failure:
+    """What became of a run that raised."""
+    try:
+        return _steered(sole(error)) or failure_of(error)
+    except ConfigError as wrong_duration:
+        return failure_of(wrong_duration)
+
+
+def failure_of(error: BaseException, reason: str | None = None) -> Failure:
+    """A failed attempt.
+
+    Args:
+        error: what was raised.
+        reason: what is kept as the reason, instead of what the error says.
+    """
+    if reason is None:
+        is_interrupted = isinstance(error, JobInterrupted)
+        reason = "the handler's thread was interrupted" if is_interrupted else reason_of(error)
+    return Failure(reason=reason, trace=trace_of(error))
+
+
+def final(reason: str) -> Failure:
+    """A failure for good that no error stands behind."""
+    reason = clean(reason, MAX_REASON)
+    return Failure(reason=reason, trace=reason, is_permanent=True)
+
+
+def sole(error: BaseException) -> BaseException:
+    """The error itself, or that in a group of one, such as a TaskGroup makes."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def reason_of(error: BaseException) -> str:
+    """What an error says; its type's name where it says nothing or cannot say it."""
+    try:
+        text = str(error)
+    # An exception whose text cannot be made must not take the worker with it.
+    except Exception:  # noqa: BLE001
+        text = ""
+    return clean(text or type(error).__name__, MAX_REASON)
+
+
+def trace_of(error: BaseException) -> str:
+    """An error's traceback."""
+    try:
+        text = "".join(traceback.format_exception(error, limit=-20))
+    # As above: formatting runs the exception's own code.
+    except Exception:  # noqa: BLE001
+        text = type(error).__name__
+    return clean(text, MAX_TRACE)
+
+
+def clean(text: str, limit: int) -> str:
+    """Cut a text, and replace what UTF-8 cannot hold."""
+    if len(text) > limit:
+        text = text[: limit - 1] + "…"
+    return text.encode(errors="replace").decode()
+
+
+def _steered(error: BaseException) -> Outcome | Failure | None:
+    """What a handler asked for by what it raised, if it did."""
+    match error:
+        case Retry():
+            after = None if error.after is None else to_ms(error.after, what="Retry after")
+            return Failure(reason=reason_of(error), trace=trace_of(error), after_ms=after)
+        case Fail() | PayloadError():
+            return Failure(reason=reason_of(error), trace=trace_of(error), is_permanent=True)
+        case _:
+            return _put_back(error)
+
+
+def _put_back(error: BaseException) -> Outcome | None:
+    """Where the job goes without an attempt being counted, if the handler asked for that."""
+    match error:
+        case Delay():
+            return _delayed(error)
+        case GiveBack():
+            return GivenBack()
+        case WaitForChildren():
+            return WaitingForChildren()
+        case RateLimited():
+            return RateLimitedOutcome(to_ms(error.wait, what="RateLimited"))
+        case _:
+            return None
+
+
+def _delayed(error: Delay) -> Outcome:
+    if isinstance(error.until, datetime):
+        return Delayed(0, until_ms=epoch_ms(error.until))
+    return Delayed(to_ms(error.until, what="Delay"))

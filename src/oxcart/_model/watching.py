@@ -1,0 +1,65 @@
+"""What can be seen of a queue besides its jobs: metrics, workers, settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    """How many jobs came to an end, in all and a minute.
+
+    Points are counted by workers that were told to (``metrics``). The job that ends first in a
+    minute closes the points of the minutes before it.
+
+    Attributes:
+        count: in all.
+        points: a page of counts a minute, newest first.
+        point_count: how many points there are in all.
+        previous_at_ms: when the last point was closed, ms since the epoch; 0 before the first.
+        previous_count: ``count`` at that time.
+    """
+
+    count: int
+    points: tuple[int, ...]
+    point_count: int
+    previous_at_ms: int
+    previous_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerInfo:
+    """A connected worker of a queue, in whatever language it is written.
+
+    Attributes:
+        name: its name; empty if it has none.
+        address: where it connects from.
+        idle_s: seconds since it last sent a command on the connection that it waits on.
+        age_s: how long it has been connected, in seconds.
+    """
+
+    name: str
+    address: str
+    idle_s: int
+    age_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueMeta:
+    """A queue's own settings, as they stand on the server.
+
+    Attributes:
+        version: what opened the queue last.
+        events_length: how many events its stream keeps, about.
+        is_paused: whether no job is taken.
+        concurrency: how many jobs may run at a time in the whole fleet.
+        rate_max: jobs a rate window of the queue's own rate limit.
+        rate_ms: that window in ms.
+    """
+
+    version: str | None
+    events_length: int | None
+    is_paused: bool
+    concurrency: int | None
+    rate_max: int | None
+    rate_ms: int | None

@@ -1,0 +1,48 @@
+"""A parent's children and a child's parent (wire format, sections 7.15, 8 and 12.5)."""
+
+from __future__ import annotations
+
+from oxcart._model.flow import Dependencies, DependencyCounts
+from oxcart._model.json import JsonValue
+from oxcart._queue.base import QueueBase
+from oxcart._store.calls import flows
+
+
+class QueueChildren(QueueBase):
+    """How the children of a queue's jobs stand."""
+
+    async def get_children_values(self, job_id: str) -> dict[str, JsonValue]:
+        """What a parent's completed children returned, by their full keys (prefix:queue:id)."""
+        return await self._store.run(flows.get_children_values(self._keys, self._check_id(job_id)))
+
+    async def get_ignored_children_failures(self, job_id: str) -> dict[str, str]:
+        """Why children failed whose failure the parent ignores, by their full keys."""
+        return await self._store.run(flows.get_ignored_failures(self._keys, self._check_id(job_id)))
+
+    async def get_dependencies(self, job_id: str) -> Dependencies:
+        """All children of a parent, by how they stand."""
+        calls = flows.get_dependencies(self._keys, self._check_id(job_id))
+        return flows.dependencies_of(await self._store.run_all(calls))
+
+    async def get_dependencies_count(self, job_id: str) -> DependencyCounts:
+        """How many children of a parent stand how."""
+        calls = flows.count_dependencies(self._keys, self._check_id(job_id))
+        return flows.dependency_counts_of(await self._store.run_all(calls))
+
+    async def remove_unprocessed_children(self, job_id: str) -> int:
+        """Remove a parent's children that are pending and not being run; gives how many."""
+        return await self._write(
+            flows.remove_unprocessed_children(self._keys, self._check_id(job_id))
+        )
+
+    async def remove_child_dependency(self, job_id: str) -> bool:
+        """Cut the tie between a child and its parent, which then does not wait for it.
+
+        Returns:
+            Whether the parent waited for it.
+
+        Raises:
+            JobNotFound: there is no such job, or its parent is gone.
+        """
+        call = flows.remove_child_dependency(self._keys, self._check_id(job_id))
+        return await self._change(call, job_id) == 0

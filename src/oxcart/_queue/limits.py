@@ -1,0 +1,98 @@
+"""A queue's limits: how many of its jobs run at a time, how many start in a time, which are one."""
+
+from __future__ import annotations
+
+from oxcart._model.duration import Duration, to_ms
+from oxcart._model.links import RateLimit
+from oxcart._queue.base import QueueBase
+from oxcart._store.calls import limits
+from oxcart.errors import ConfigError
+
+
+class QueueLimits(QueueBase):
+    """The limits of a queue, which hold for every worker in the fleet."""
+
+    async def set_concurrency(self, concurrency: int | None) -> None:
+        """Set how many jobs run at a time in the whole fleet; ``None`` lifts the limit.
+
+        Raises:
+            ConfigError: it is less than 1.
+        """
+        if concurrency is not None and concurrency < 1:
+            raise ConfigError(f"concurrency is {concurrency}; it must be 1 or more")
+        await self._write(limits.set_concurrency(self._keys, concurrency))
+
+    async def get_concurrency(self) -> int | None:
+        """How many jobs may run at a time in the whole fleet; ``None`` without a limit."""
+        return (await self._store.run(limits.read_limits(self._keys)))["concurrency"]
+
+    async def is_maxed(self) -> bool:
+        """Whether as many jobs run as the queue's concurrency allows."""
+        concurrency = await self.get_concurrency()
+        active: int = await self._store.run(limits.count_active(self._keys))
+        return concurrency is not None and active >= concurrency
+
+    async def set_rate_limit(self, limit: RateLimit | None) -> None:
+        """Set how many jobs are started in a time in the whole fleet; ``None`` lifts the limit.
+
+        It goes before the workers' own ``limiter`` as to how many, not as to the window.
+        """
+        await self._write(limits.set_rate_limit(self._keys, limit))
+
+    async def get_rate_limit(self) -> RateLimit | None:
+        """The queue's own rate limit."""
+        fields = await self._store.run(limits.read_limits(self._keys))
+        most, window_ms = fields["max"], fields["duration"]
+        if not most or not window_ms:
+            return None
+        return RateLimit(max=most, per=f"{window_ms}ms")
+
+    async def rate_limit(self, duration: Duration) -> None:
+        """Take no job for a time.
+
+        Every oxcart worker holds to it; BullMQ's workers only if they know a rate limit, of their
+        own or of the queue.
+        """
+        await self._write(limits.limit_manually(self._keys, to_ms(duration, what="duration")))
+
+    async def remove_rate_limit(self) -> bool:
+        """End the current rate window, or what ``rate_limit`` set; whether there was one."""
+        return await self._write(limits.lift_rate_limit(self._keys))
+
+    async def get_rate_limit_ttl(self, *, max: int | None = None) -> int:
+        """For how long jobs are held back, in ms.
+
+        Args:
+            max: count the limit as reached at this many jobs; default: the queue's own.
+
+        Returns:
+            The time left. Without any maximum: the window's, reached or not, or a negative number
+            if none is open.
+        """
+        most = max or (await self._store.run(limits.read_limits(self._keys)))["max"]
+        started, left_ms = await self._store.run_all(limits.read_window(self._keys))
+        if most is None:
+            return int(left_ms)
+        return int(left_ms) if started >= most else 0
+
+    async def get_deduplication_job_id(self, deduplication_id: str) -> str | None:
+        """The id of the job that holds a deduplication id."""
+        return await self._store.run(limits.get_deduplication_holder(self._keys, deduplication_id))
+
+    async def remove_deduplication_key(
+        self, deduplication_id: str, *, job_id: str | None = None
+    ) -> bool:
+        """Free a deduplication id, so that a job with it can be added.
+
+        Args:
+            deduplication_id: the id.
+            job_id: free it only if this job holds it.
+
+        Returns:
+            Whether it was held.
+        """
+        if job_id is None:
+            call = limits.free_deduplication_id(self._keys, deduplication_id)
+        else:
+            call = limits.release_deduplication_id(self._keys, deduplication_id, job_id)
+        return await self._write(call)

@@ -1,0 +1,1 @@
+"""The parts of ``oxcart.sync``, most of them generated; see ``scripts/generate-sync``."""

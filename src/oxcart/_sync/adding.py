@@ -1,0 +1,90 @@
+# Generated from src/oxcart/_queue/adding.py by scripts/generate-sync: change that one.
+"""Adding jobs: one by one, or in batches."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from oxcart._model.clock import Clock
+from oxcart._model.job import JobSpec
+from oxcart._model.json import JsonValue
+from oxcart._model.options import JobOptions
+from oxcart._queue.sending import BATCH, check_added, record_of
+from oxcart._store.calls.adding import Added, EncodedJob, add_jobs, encode_job
+from oxcart._store.sync_store import SyncStore
+from oxcart._sync.base import QueueBase
+from oxcart._sync.job import Job
+from oxcart._sync.joining import Adder
+from oxcart._wire.keys import QueueKeys
+
+
+class QueueAdds(QueueBase):
+    """Adding jobs to a queue."""
+
+    def __init__(
+        self, store: SyncStore, keys: QueueKeys, clock: Clock, *, events_length: int | None = None
+    ) -> None:
+        super().__init__(store, keys, clock, events_length=events_length)
+        self._adder = Adder(self._send)
+
+    def add(self, name: str, data: JsonValue | None = None, **options: Any) -> Job[JsonValue]:
+        """Add a job.
+
+        Args:
+            name: which handler runs it.
+            data: the payload: anything JSON can hold; nothing means ``{}``.
+            **options: see ``JobOptions``.
+
+        Returns:
+            The job. With a ``job_id`` that is in the queue already, or a deduplication id that
+            another job holds, nothing is added, ``is_new`` is false and ``id`` that job's.
+
+        Raises:
+            ConfigError: an option is wrong.
+            PayloadError: JSON cannot hold the data, or it is over the size limit.
+            ParentNotFound: its parent is not there; nothing was added.
+            ParentConflict: a job of this id is the child of another parent; nothing was changed.
+            StoreUnavailable: the server cannot be reached; whether the job was added is not known
+                if the connection broke after sending.
+        """
+        spec = JobSpec(name=name, data={} if data is None else data, options=JobOptions(**options))
+        return self.add_spec(spec)
+
+    def add_spec(self, spec: JobSpec) -> Job[JsonValue]:
+        """Add a job given as one value; see ``add``."""
+        added = self._adder.submit(self._encode(spec))
+        return self._job_of(spec, added)
+
+    def add_many(self, specs: Sequence[JobSpec]) -> list[Job[JsonValue]]:
+        """Add many jobs, in order.
+
+        Up to 1,000 are added atomically in one call, then the next 1,000. All are checked before
+        the first is sent.
+
+        Returns:
+            The jobs, in the same order; see ``add``.
+
+        Raises:
+            ConfigError: as ``add``.
+            PayloadError: as ``add``; then none was added.
+            ParentNotFound: as ``add``; those without this fault were added.
+            ParentConflict: the same.
+            StoreUnavailable: as ``add``; earlier batches were added.
+        """
+        encoded = [self._encode(spec) for spec in specs]
+        added: list[Added] = []
+        for start in range(0, len(encoded), BATCH):
+            added += self._send(uuid.uuid4().hex, encoded[start : start + BATCH])
+        return [self._job_of(spec, result) for spec, result in zip(specs, added, strict=True)]
+
+    def _send(self, nonce: str, jobs: Sequence[EncodedJob]) -> list[Added]:
+        return self._write(add_jobs(self._keys, jobs, clock=self._clock, nonce=nonce))
+
+    def _encode(self, spec: JobSpec) -> EncodedJob:
+        return encode_job(spec, prefix=self._keys.prefix)
+
+    def _job_of(self, spec: JobSpec, added: Added) -> Job[JsonValue]:
+        check_added(spec, added, self._keys)
+        return Job.of(record_of(spec, added), self._as_source(), is_new=added.is_new)

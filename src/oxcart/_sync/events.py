@@ -1,0 +1,122 @@
+# Generated from src/oxcart/events.py by scripts/generate-sync: change that one.
+"""Following what happens on a queue."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from os import PathLike
+from types import TracebackType
+from typing import Self
+
+from oxcart._engine.locating import locate
+from oxcart._engine.reconnect import Reconnect
+from oxcart._store.calls import reading
+from oxcart._store.connection import Timeouts
+from oxcart._store.sync_blocking import SyncBlockingConnection
+from oxcart._store.sync_store import SyncStore
+from oxcart._wire.events import EventName, QueueEvent, read_event
+from oxcart._wire.keys import DEFAULT_PREFIX, QueueKeys
+from oxcart.errors import StoreUnavailable
+
+__all__ = ["EventName", "QueueEvent", "QueueEvents"]
+
+log = logging.getLogger("oxcart.events")
+
+BLOCK_S = 2.0
+"""How long one wait is, and so how soon closing ends the reading."""
+PAGE = 500
+
+
+class QueueEvents:
+    """The events of a queue, as an iterator that may be resumed after any event.
+
+    ::
+
+        for event in QueueEvents("email", after=last_seen_id):
+            print(event.name, event.job_id, event.id)
+
+    A broken connection is made anew, and reading goes on after the last event seen. Events that
+    the server dropped meanwhile (the stream keeps about 10,000) are missed. ``close`` ends the
+    reading for good, from wherever it is called, within about two seconds.
+
+    Args:
+        queue: the queue's name.
+        after: the id of the event to go on after; ``"0"`` reads from the oldest one kept; without
+            it only events from now on are given.
+        redis_url: see ``Queue``.
+        prefix: see ``Queue``.
+        data_dir: see ``Queue``.
+        timeouts: how long to wait for the server.
+        store: an open store to share instead of ``redis_url``.
+    """
+
+    def __init__(
+        self,
+        queue: str,
+        *,
+        after: str | None = None,
+        redis_url: str | None = None,
+        prefix: str = DEFAULT_PREFIX,
+        data_dir: str | PathLike[str] = ".oxcart",
+        timeouts: Timeouts | None = None,
+        store: SyncStore | None = None,
+    ) -> None:
+        self._store = store or SyncStore(locate(redis_url, data_dir), timeouts=timeouts)
+        self._owns_store = store is None
+        self._keys = QueueKeys(prefix, queue)
+        self._after = after
+        self._is_closed = False
+
+    def open(self) -> None:
+        """Fix where reading starts: events from this call on are given."""
+        if self._after is None:
+            self._after = self._store.run(reading.last_event_id(self._keys))
+
+    def __iter__(self) -> Iterator[QueueEvent]:
+        """Give the events as they come, until ``close``; never ends by itself."""
+        self.open()
+        url = self._store.location.url()
+        connection = SyncBlockingConnection(url, self._store.timeouts, longest_block_s=BLOCK_S)
+        reconnect = Reconnect()
+        try:
+            while not self._is_closed:
+                try:
+                    entries = connection.read_events(
+                        self._keys.events, self._after or "0", int(BLOCK_S * 1_000), PAGE
+                    )
+                except StoreUnavailable as error:
+                    log.warning("events.disconnected queue=%s: %s", self._keys.queue, error)
+                    time.sleep(reconnect.next_s())
+                    continue
+                reconnect.reset()
+                for entry_id, fields in entries:
+                    if self._is_closed:
+                        return
+                    event = read_event(entry_id, fields)
+                    self._after = event.id
+                    yield event
+        finally:
+            connection.close()
+            if self._owns_store:
+                self._store.close()
+
+    def close(self) -> None:
+        """End the reading, and close the own connections."""
+        self._is_closed = True
+        if self._owns_store:
+            self._store.close()
+
+    def __enter__(self) -> Self:
+        """Return the events themselves."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the reading, and close the own connections."""
+        self.close()

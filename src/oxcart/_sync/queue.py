@@ -1,0 +1,86 @@
+# Generated from src/oxcart/queue.py by scripts/generate-sync: change that one.
+"""A queue: where jobs are added, looked at and moved."""
+
+from __future__ import annotations
+
+from os import PathLike
+from types import TracebackType
+from typing import Self
+
+from oxcart._engine.locating import locate
+from oxcart._model.clock import Clock, ServerClock
+from oxcart._store.connection import Timeouts
+from oxcart._store.sync_store import SyncStore
+from oxcart._sync.adding import QueueAdds
+from oxcart._sync.children import QueueChildren
+from oxcart._sync.limits import QueueLimits
+from oxcart._sync.moves import QueueMoves
+from oxcart._sync.reads import QueueReads
+from oxcart._sync.schedulers import QueueSchedulers
+from oxcart._sync.watching import QueueWatching
+from oxcart._wire.keys import DEFAULT_PREFIX, QueueKeys
+
+
+class Queue(
+    QueueAdds, QueueReads, QueueMoves, QueueChildren, QueueLimits, QueueSchedulers, QueueWatching
+):
+    """A queue of jobs in Redis or Valkey, in the layout that BullMQ uses.
+
+    It blocks, and may be shared by threads.
+
+    Connections are opened when they are first needed. Every call raises ``StoreUnavailable`` when
+    the server cannot be reached.
+
+    Args:
+        name: the queue's name, without ``:``.
+        redis_url: the server; without it ``REDIS_URL``, and without that a private Valkey that is
+            started in ``data_dir``.
+        prefix: what all keys start with, as BullMQ's.
+        data_dir: folder of the private Valkey.
+        timeouts: how long to wait for the server.
+        clock: tells the time instead of the server, for tests.
+        events_length: how many events the queue's stream keeps, about; default 10,000.
+        store: an open store to share instead of ``redis_url``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        redis_url: str | None = None,
+        prefix: str = DEFAULT_PREFIX,
+        data_dir: str | PathLike[str] = ".oxcart",
+        timeouts: Timeouts | None = None,
+        clock: Clock | None = None,
+        events_length: int | None = None,
+        store: SyncStore | None = None,
+    ) -> None:
+        self._owns_store = store is None
+        super().__init__(
+            store or SyncStore(locate(redis_url, data_dir), timeouts=timeouts),
+            QueueKeys(prefix, name),
+            clock or ServerClock(),
+            events_length=events_length,
+        )
+
+    def close(self) -> None:
+        """Close the queue's own connections."""
+        if self._owns_store:
+            self._store.close()
+
+    def __enter__(self) -> Self:
+        """Return the queue itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the queue's own connections."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Show the queue's name."""
+        return f"Queue({self.name!r})"

@@ -1,0 +1,27 @@
+-- Who holds a deduplication id (wire format, section 7.3). Needs lib/events.
+
+local function dedup_key(keys, id)
+  return keys.base .. 'de:' .. id
+end
+
+-- The job to be made when the holder ends.
+local function next_key(keys, id)
+  return keys.base .. 'dn:' .. id
+end
+
+local function claim(key, job_id, dedup)
+  if dedup.ttl and not dedup.keep then
+    redis.call('SET', key, job_id, 'PX', dedup.ttl)
+  else
+    redis.call('SET', key, job_id)
+  end
+end
+
+local function is_stale(keys, key, holder)
+  return redis.call('PTTL', key) == -1 and redis.call('EXISTS', keys.base .. holder) == 0
+end
+
+local function emit_dropped(keys, length, kept_id, dedup, dropped_id)
+  emit_trimmed(keys.events, length, 'deduplicated', 'jobId', kept_id, 'deduplicationId', dedup.id,
+    'deduplicatedJobId', dropped_id)
+end

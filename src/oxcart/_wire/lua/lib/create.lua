@@ -1,0 +1,46 @@
+-- Making a job and putting it where it belongs (wire format, section 7.1, steps 5 to 7).
+-- Needs lib/text, lib/events, lib/ready and lib/delayed.
+
+-- Where the job goes. Wake-up tokens are written by set_markers, once for all jobs of a call.
+local function place_job(keys, job, length, marks)
+  if job.waits then
+    redis.call('ZADD', keys.children, int(job.timestamp), job.id)
+    emit_trimmed(keys.events, length, 'waiting-children', 'jobId', job.id)
+  elseif job.delay > 0 then
+    push_delayed(keys.delayed, job.id, job.due)
+    emit_trimmed(keys.events, length, 'delayed', 'jobId', job.id, 'delay', int(job.due))
+    marks.has_delayed = true
+  else
+    push_ready(keys.wait, keys.prioritized, keys.counter, job.id, job.priority, job.side)
+    emit_trimmed(keys.events, length, 'waiting', 'jobId', job.id)
+    marks.has_ready = true
+  end
+end
+
+-- A job: id, name, data, opts, timestamp, delay, due, priority, side (see lib/new_job); and, where
+-- it has them, waits (for children), parent {key, text}, dedup {id}, scheduler (its id).
+local function create_job(keys, job, length, marks)
+  local job_key = keys.base .. job.id
+  redis.call('HSET', job_key, 'name', job.name, 'data', job.data, 'opts', job.opts,
+    'timestamp', int(job.timestamp), 'delay', int(job.delay), 'priority', int(job.priority))
+  if job.parent then
+    redis.call('HSET', job_key, 'parentKey', job.parent.key, 'parent', job.parent.text)
+  end
+  if job.dedup then
+    redis.call('HSET', job_key, 'deid', job.dedup.id)
+  end
+  if job.scheduler then
+    redis.call('HSET', job_key, 'rjk', job.scheduler)
+  end
+  emit(keys.events, 'added', 'jobId', job.id, 'name', job.name)
+  place_job(keys, job, length, marks)
+end
+
+local function set_markers(keys, marks)
+  if marks.has_ready then
+    wake_unless_blocked(keys.meta, keys.active, keys.marker)
+  end
+  if marks.has_delayed then
+    mark_next_due(keys.delayed, keys.marker)
+  end
+end

@@ -1,0 +1,56 @@
+-- What a job that held a deduplication id leaves behind when it ends (wire format, section 7.3).
+-- Needs lib/queue, lib/text, lib/events, lib/create and lib/parents.
+
+-- A job that was kept for later, from its hash.
+local function read_kept(fields, now)
+  local can_read, options = pcall(cjson.decode, fields.opts or '')
+  if not can_read or type(options) ~= 'table' then
+    options = {}
+  end
+  local delay = tonumber(options.delay) or 0
+  return {
+    id = fields.jid, name = fields.name, data = fields.data, opts = fields.opts,
+    timestamp = now, delay = delay, due = now + delay, priority = tonumber(options.priority) or 0,
+    side = options.lifo == true and 'RPUSH' or 'LPUSH', scheduler = fields.rjk,
+    parent = read_parent(fields.pk, fields.pd), deduplication = options.de,
+  }
+end
+
+-- Makes the job that was kept while the holder ran, which then holds the id.
+local function requeue_kept(keys, dedup_id, now, length)
+  local later_key = keys.base .. 'dn:' .. dedup_id
+  local flat = redis.call('HGETALL', later_key)
+  local fields = {}
+  for at = 1, #flat, 2 do
+    fields[flat[at]] = flat[at + 1]
+  end
+  redis.call('DEL', later_key)
+  if not fields.jid or redis.call('EXISTS', keys.base .. fields.jid) == 1 then
+    return
+  end
+  local job, marks = read_kept(fields, now), {}
+  local dedup = type(job.deduplication) == 'table' and job.deduplication or {}
+  job.dedup = { id = dedup_id }
+  redis.call('INCR', keys.id)
+  if dedup.ttl and not dedup.keepLastIfActive then
+    redis.call('SET', keys.base .. 'de:' .. dedup_id, job.id, 'PX', dedup.ttl)
+  else
+    redis.call('SET', keys.base .. 'de:' .. dedup_id, job.id)
+  end
+  create_job(keys, job, length, marks)
+  if fields.pdk then
+    redis.call('SADD', fields.pdk, keys.base .. job.id)
+  end
+  set_markers(keys, marks)
+end
+
+-- The id is free again, unless it is held for a time; and the job kept for later is made.
+local function end_dedup(keys, dedup_id, job_id, now)
+  local key = keys.base .. 'de:' .. dedup_id
+  if redis.call('PTTL', key) == -1 and redis.call('GET', key) == job_id then
+    redis.call('DEL', key)
+  end
+  if redis.call('EXISTS', keys.base .. 'dn:' .. dedup_id) == 1 then
+    requeue_kept(keys, dedup_id, now, max_events(keys.meta))
+  end
+end

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from tests.integration.lua.keyspace import NOW, Keyspace, Table, child, job
+
+from oxcart._store.calls.flows import remove_unprocessed_children
+
+
+def waiting_parent(*child_keys: str, **more: object) -> Table:
+    """A parent that waits for children."""
+    table: Table = {"p": job(), "waiting-children": {"p": NOW}, "p:dependencies": set(child_keys)}
+    return table | more
+
+
+async def test_pending_children_go_with_their_own_and_the_parent_goes_on(space: Keyspace) -> None:
+    other = space.beside("down")
+    grandchild = other.keys.job("g")
+    space.write(waiting_parent(space.keys.job("1"), other.keys.job("2")))
+    space.write({"1": child(space, "p"), "wait": ["1"]})
+    other.write({"2": child(space, "p"), "waiting-children": {"2": NOW}})
+    other.write({"2:dependencies": {grandchild}, "g": child(other, "2"), "delayed": {"g": 5.0}})
+
+    assert await space.run(remove_unprocessed_children(space.keys, "p")) == 2
+
+    assert space.read() == {"p": job(), "wait": ["p"], "marker": {"0": 0}}
+    assert other.read() == {"marker": {"0": 0}}
+    assert sorted(other.events())[:2] == [("removed", "2", "wait"), ("removed", "g", "delayed")]
+
+
+async def test_running_failed_and_settled_children_stay(space: Keyspace) -> None:
+    names = ("run", "failure", "w")
+    settled = {space.keys.job("done"): "1"}
+    space.write(waiting_parent(*map(space.keys.job, names), **{"p:processed": settled}))
+    space.write({name: child(space, "p") for name in (*names, "done")})
+    space.write({"active": ["run"], "run:lock": "tok", "failed": {"failure": 5.0}, "wait": ["w"]})
+
+    assert await space.run(remove_unprocessed_children(space.keys, "p")) == 1
+
+    found = space.read()
+    assert found["p:dependencies"] == {space.keys.job("run"), space.keys.job("failure")}
+    assert found["p:processed"] == settled
+    assert found["waiting-children"] == {"p": NOW}
+    assert "w" not in found
+    assert {"run", "failure", "done"} <= found.keys()
+
+
+async def test_job_without_children_loses_none(space: Keyspace) -> None:
+    before = {"p": job(), "wait": ["p"]}
+    space.write(before)
+
+    assert await space.run(remove_unprocessed_children(space.keys, "p")) == 0
+
+    assert space.read(without="") == before

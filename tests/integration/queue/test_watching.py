@@ -1,0 +1,93 @@
+"""Metrics, workers, settings, events of one's own, and going through a state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from oxcart import JobSpec, JobState, Queue
+from oxcart._model.outcome import Completed
+from oxcart._store.calls.stepping import EndedRun, StepReply, TakeRequest, step
+from oxcart.errors import ConfigError
+
+
+class At:
+    """A clock that stands at a time."""
+
+    def __init__(self, ms: int) -> None:
+        self._ms = ms
+
+    def now_ms(self) -> int:
+        return self._ms
+
+
+async def complete_at(queue: Queue, count: int, ms: int) -> None:
+    """Run jobs as a worker that counts, at a time."""
+
+    async def make(runs: list[EndedRun], most: int) -> StepReply:
+        take = TakeRequest(count=most, token="t", lock_ms=30_000)
+        return await queue._store.run(
+            step(queue._keys, runs, take, clock=At(ms), worker_id="w", sequence=0, metrics_size=10)
+        )
+
+    await queue.add_many([JobSpec(name="n") for _ in range(count)])
+    taken = (await make([], count)).taken
+    done = Completed(b"1")
+    await make([EndedRun(job_id=job.job_id, token="t", outcome=done) for job in taken], 0)
+
+
+async def test_finished_jobs_are_counted_a_minute(queue: Queue) -> None:
+    minute = 60_000
+    start = 1_700_000_040_000  # the start of a minute
+    await complete_at(queue, 3, start)
+    await complete_at(queue, 2, start + minute)
+    await complete_at(queue, 1, start + 4 * minute)
+
+    metrics = await queue.get_metrics(JobState.COMPLETED)
+
+    assert 6 == metrics.count
+    assert (0, 0, 2, 3) == metrics.points
+    assert 4 == metrics.point_count
+    assert (2, 3) == (await queue.get_metrics(JobState.COMPLETED, start=2)).points
+    assert 0 == (await queue.get_metrics(JobState.FAILED)).count
+
+
+async def test_only_ends_are_counted(queue: Queue) -> None:
+    with pytest.raises(ConfigError, match="only completed and failed"):
+        await queue.get_metrics(JobState.WAITING)
+
+
+async def test_settings_of_the_queue_are_read(queue: Queue) -> None:
+    await queue.open()
+    await queue.set_concurrency(4)
+    await queue.pause()
+
+    meta = await queue.get_meta()
+
+    assert (True, 4, None, 10_000) == (
+        meta.is_paused,
+        meta.concurrency,
+        meta.rate_max,
+        meta.events_length,
+    )
+    assert meta.version is not None
+    assert meta.version.startswith("bullmq:oxcart-")
+
+
+async def test_event_of_ones_own_is_in_the_stream(queue: Queue, valkey: Any, prefix: str) -> None:
+    await queue.publish_event("colour", tone="red", depth=3)
+
+    ((_, fields),) = valkey.xrange(f"{prefix}:q:events")
+    assert {b"event": b"colour", b"tone": b"red", b"depth": b"3"} == fields
+    with pytest.raises(ConfigError, match="engine's own"):
+        await queue.publish_event("completed", jobId="7")
+
+
+async def test_all_jobs_of_a_state_are_gone_through(queue: Queue) -> None:
+    added = await queue.add_many([JobSpec(name="n", data={"i": n}) for n in range(23)])
+
+    found = [job.id async for job in queue.iter_jobs(JobState.WAITING, page=5)]
+
+    assert [job.id for job in added] == found
+    assert [] == [job async for job in queue.iter_jobs(JobState.FAILED)]
