@@ -92,6 +92,7 @@ class App(Extensions):
         self._store = Store(location, timeouts=timeouts)
         self._sync_store = SyncStore(location, timeouts=timeouts)
         self._flows = FlowProducer(store=self._store, prefix=prefix, clock=clock)
+        self._sync_flows = sync.FlowProducer(store=self._sync_store, prefix=prefix, clock=clock)
         self._queues: dict[str, Queue] = {}
         self._sync_queues: dict[str, sync.Queue] = {}
         self._guard = threading.Lock()
@@ -224,6 +225,10 @@ class App(Extensions):
         """Add a tree of jobs, all of it or nothing; see ``FlowProducer.add``."""
         return await self._flows.add(flow)
 
+    def add_flow_sync(self, flow: Flow | FlowNode) -> sync.FlowJob:
+        """The blocking twin of ``add_flow``."""
+        return self._sync_flows.add(flow)
+
     def sync_queue(self, name: str) -> sync.Queue:
         """The queue of a name for blocking code: the same object each time."""
         with self._guard:
@@ -245,6 +250,8 @@ class App(Extensions):
         max_started_attempts: int | None = None,
         limiter: RateLimit | None = None,
         metrics: int | None = None,
+        keep_completed: Retention = Retention.ALL,
+        keep_failed: Retention = Retention.ALL,
     ) -> AppWorker:
         """A worker for this application's jobs.
 
@@ -259,6 +266,9 @@ class App(Extensions):
                 number.
             limiter: how many jobs of each queue are started in a time, counted over all workers.
             metrics: how many minutes of figures of finished jobs are kept; default: none.
+            keep_completed: retention for completed jobs without an option of their own, as Node
+                may add them.
+            keep_failed: the same for failed ones.
 
         Raises:
             ConfigError: a queue has no declared job, a job asks for a resource that there is not,
@@ -291,6 +301,8 @@ class App(Extensions):
                 limiter=limiter,
                 metrics=metrics,
                 max_started_attempts=max_started_attempts,
+                keep_completed=keep_completed,
+                keep_failed=keep_failed,
             ),
             clock=self._clock,
         )

@@ -25,7 +25,9 @@ from oxcart._engine.payload import Binder, binder_of
 from oxcart._engine.provided import needs_of
 from oxcart._engine.retry_policy import BackoffStrategy, RetryRules
 from oxcart._model.duration import Duration
+from oxcart._model.flow import FlowNode
 from oxcart._model.job import JobSpec
+from oxcart._model.json import JsonValue
 from oxcart._model.links import Deduplication, ParentPolicy, ParentRef
 from oxcart._model.options import Backoff, JobOptions, Retention
 from oxcart._model.schedule import Schedule
@@ -163,6 +165,37 @@ class JobDefinition(Generic[P, R]):
             scheduler_id, schedule, spec.name, spec.data, **_given(spec.options)
         )
         return cast("Job[R]", replace(job, result_type=self.result_type))
+
+    def schedule_sync(
+        self, scheduler_id: str, schedule: Schedule, /, *args: P.args, **kwargs: P.kwargs
+    ) -> sync.Job[R]:
+        """The blocking twin of ``schedule``."""
+        spec = self.spec(*args, **kwargs)
+        job = self.app.sync_queue(self.queue).upsert_scheduler(
+            scheduler_id, schedule, spec.name, spec.data, **_given(spec.options)
+        )
+        return cast("sync.Job[R]", replace(job, result_type=self.result_type))
+
+    def check(self, data: JsonValue) -> None:
+        """Check that a payload fits the handler, as it is checked before a run.
+
+        Raises:
+            PayloadError: it does not, with the reason.
+        """
+        self.binder.unpack(data)
+
+    def node(self, *args: P.args, **kwargs: P.kwargs) -> FlowNode:
+        """The job that these arguments make, as a part of a flow.
+
+        ::
+
+            await app.add_flow(assemble.node().with_children(part.node(n=n) for n in range(5)))
+
+        Raises:
+            PayloadError: the arguments do not fit the handler.
+        """
+        spec = self.spec(*args, **kwargs)
+        return FlowNode(spec.name, self.queue, data=spec.data, options=spec.options)
 
     def spec(self, *args: P.args, **kwargs: P.kwargs) -> JobSpec:
         """The job that these arguments make, for ``Queue.add_many``.

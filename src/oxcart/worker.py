@@ -23,6 +23,8 @@ from oxcart._model.duration import Duration, to_ms, to_seconds
 from oxcart._model.links import RateLimit
 from oxcart._model.options import Retention
 from oxcart._store.connection import Timeouts
+from oxcart._store.server_check import check_server
+from oxcart._store.slots import check_slots
 from oxcart._store.store import Store
 from oxcart._wire.keys import DEFAULT_PREFIX, QueueKeys
 from oxcart.errors import ConfigError
@@ -71,6 +73,7 @@ class WorkerGroup:
                 raise ConfigError(
                     f"concurrency of queue {queue!r} is {places}; it must be 1 or more"
                 )
+            check_slots(store.location, QueueKeys(prefix, queue))
         self.name = _connection_safe(name or f"{socket.gethostname()}-{os.getpid()}")
         self._store = store
         self._prefix = prefix
@@ -98,6 +101,7 @@ class WorkerGroup:
         """
         self._loop = asyncio.get_running_loop()
         await self._store.location.aurl()
+        await check_server(self._store)
         if self._supply is None or self._supply.is_empty:
             await self._run_locked()
             return

@@ -13,7 +13,14 @@ LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)")
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "docs/tutorials/ten-minutes.md", "docs/how-to/web-frameworks.md"]
+    "name",
+    [
+        "README.md",
+        "docs/tutorials/ten-minutes.md",
+        "docs/how-to/web-frameworks.md",
+        "docs/how-to/middlewares-and-resources.md",
+        "docs/how-to/retries-and-errors.md",
+    ],
 )
 def test_programs_of_the_page_print_what_it_says(name: str, tmp_path: Path) -> None:
     assert play(ROOT / name, tmp_path) > 0

@@ -15,7 +15,7 @@ from oxcart._model.flow import Dependencies
 from oxcart._model.job import JobRecord, JobSpec
 from oxcart._model.json import JsonValue
 from oxcart._model.links import ParentRef
-from oxcart._model.options import JobOptions
+from oxcart._model.options import job_options
 from oxcart._store.calls import details, flows
 from oxcart._store.calls.adding import add_jobs, encode_job
 from oxcart._store.store import Store
@@ -130,7 +130,7 @@ class JobContext:
         """
         self._hold.ensure()
         parent = ParentRef(queue=self.queue, id=self.job_id, prefix=self._keys.prefix)
-        given = JobOptions(**options, parent=parent)
+        given = job_options(**options, parent=parent)
         spec = JobSpec(name=name, data={} if data is None else data, options=given)
         keys = QueueKeys(self._keys.prefix, queue)
         job = encode_job(spec, prefix=keys.prefix)

@@ -30,6 +30,17 @@ def end_among(entries: Entries, job_id: str) -> QueueEvent | None:
     return None
 
 
+def look_back(entries: Entries, job_id: str) -> QueueEvent | None:
+    """The event by which a job ended that is not there any more, newest entries first.
+
+    A job that keeps nothing may be gone before anybody waits for it.
+    """
+    found = [entry for entry in entries if entry[1].get(b"jobId") == job_id.encode()]
+    ends = [end for entry in found if (end := end_among([entry], job_id)) is not None]
+    with_value = [end for end in ends if end.name != EventName.REMOVED]
+    return with_value[0] if with_value else None
+
+
 def value_of_event(event: QueueEvent, keys: QueueKeys, job_id: str) -> JsonValue:
     """What a job returned, by the event of its end.
 

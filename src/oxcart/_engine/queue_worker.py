@@ -18,7 +18,7 @@ from oxcart._engine.stepper import Stepper
 from oxcart._engine.waiter import Waiter
 from oxcart._model.clock import Clock
 from oxcart._model.links import RateLimit
-from oxcart._model.options import Retention
+from oxcart._model.options import Retention, check_kind
 from oxcart._store.calls.switching import pass_marker_on
 from oxcart._store.store import Store
 from oxcart._wire.keys import QueueKeys
@@ -63,6 +63,12 @@ class WorkerOptions:
     limiter: RateLimit | None = None
     metrics: int | None = None
     max_started_attempts: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check what would otherwise be found out when jobs run."""
+        check_kind("limiter", self.limiter, RateLimit)
+        check_kind("keep_completed", self.keep_completed, Retention)
+        check_kind("keep_failed", self.keep_failed, Retention)
 
 
 class QueueWorker:

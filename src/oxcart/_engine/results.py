@@ -11,6 +11,7 @@ from oxcart._engine.ended_job import (
     PAGE,
     RETRY_S,
     end_among,
+    look_back,
     too_late,
     value_of,
     value_of_event,
@@ -47,6 +48,10 @@ async def _follow(store: Store, keys: QueueKeys, job_id: str) -> JsonValue:
         while True:
             try:
                 result = await store.run(reading.get_result(keys, job_id))
+                if result.state is JobState.UNKNOWN:
+                    end = look_back(await store.run(reading.last_events(keys, PAGE)), job_id)
+                    if end is not None:
+                        return value_of_event(end, keys, job_id)
                 if result.state is not JobState.WAITING:
                     return value_of(result, keys, job_id)
                 while entries := await connection.read_events(

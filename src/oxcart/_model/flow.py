@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from oxcart._model.ids import check_queue_name
 from oxcart._model.job import JobSpec
 from oxcart._model.json import JsonValue
-from oxcart._model.options import JobOptions
+from oxcart._model.options import JobOptions, check_kind
 from oxcart.errors import ConfigError
 
 MAX_NODES = 10_000
@@ -38,9 +38,14 @@ class FlowNode:
     def __post_init__(self) -> None:
         """Check what can be checked of one node."""
         check_queue_name(self.queue)
+        check_kind("options", self.options, JobOptions)
         object.__setattr__(self, "children", tuple(self.children))
         if self.children and self.options.deduplication is not None:
             raise ConfigError(f"flow node {self.name!r} has children and a deduplication id")
+
+    def with_children(self, children: Iterable[FlowNode]) -> FlowNode:
+        """The same job waiting for these children, besides those that it has."""
+        return replace(self, children=(*self.children, *children))
 
     @property
     def spec(self) -> JobSpec:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import ClassVar, Literal
+from difflib import get_close_matches
+from typing import Any, ClassVar, Literal
 
 from oxcart._model.duration import Duration, to_ms
 from oxcart._model.ids import check_job_id
@@ -139,6 +141,8 @@ class JobOptions:
         Raises:
             ConfigError: naming the option, its value and what it wants.
         """
+        for name, kinds in _KINDS.items():
+            check_kind(name, getattr(self, name), *kinds)
         if self.job_id is not None:
             check_job_id(self.job_id)
         check_range("priority", self.priority, 0, MAX_PRIORITY)
@@ -174,6 +178,60 @@ class JobOptions:
     def max_attempts(self) -> int:
         """How often the job is run before it has failed."""
         return max(1, self.attempts)
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "backoff": (Backoff,),
+    "keep_completed": (Retention,),
+    "keep_failed": (Retention,),
+    "parent": (ParentRef,),
+    "deduplication": (Deduplication, str),
+}
+
+
+def check_kind(name: str, value: object, *kinds: type) -> None:
+    """Refuse a value that is neither ``None`` nor of one of the types."""
+    if value is not None and not isinstance(value, kinds):
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        raise ConfigError(f"{name} is {value!r}; it must be a {wanted}")
+
+
+def job_options(**options: Any) -> JobOptions:
+    """Make a job's options of keyword arguments.
+
+    Raises:
+        ConfigError: there is no such option; told with the one that was probably meant.
+    """
+    known = {item.name for item in fields(JobOptions)}
+    for name in options:
+        if name not in known:
+            meant = OPTION_NAMES_OF_BULLMQ.get(name) or _closest(name, known)
+            hint = (
+                f"; did you mean {meant!r}?"
+                if meant
+                else f"; there are: {', '.join(sorted(known))}"
+            )
+            raise ConfigError(f"there is no job option {name!r}{hint}")
+    return JobOptions(**options)
+
+
+def _closest(name: str, known: set[str]) -> str | None:
+    snake = re.sub(r"(?<=[a-z])([A-Z])", r"_\1", name).lower()
+    found = get_close_matches(snake, known, n=1, cutoff=0.7)
+    return found[0] if found else None
+
+
+OPTION_NAMES_OF_BULLMQ = {
+    "removeOnComplete": "keep_completed",
+    "removeOnFail": "keep_failed",
+    "keepLogs": "log_limit",
+    "failParentOnFailure": "parent_on_failure",
+    "continueParentOnFailure": "parent_on_failure",
+    "ignoreDependencyOnFailure": "parent_on_failure",
+    "removeDependencyOnFailure": "parent_on_failure",
+    "debounce": "deduplication",
+}
+"""BullMQ's names of options that are not just spelt otherwise."""
 
 
 def check_range(name: str, value: object, low: int, high: int) -> None:

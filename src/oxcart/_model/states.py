@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from oxcart.errors import ConfigError
+
 
 class JobState(StrEnum):
     """Where a job is. The values are what BullMQ's getters answer (wire format, section 12)."""
@@ -32,6 +34,31 @@ class JobState(StrEnum):
     def is_finished(self) -> bool:
         """Whether the job has come to its end."""
         return self in (JobState.COMPLETED, JobState.FAILED)
+
+
+def state_of(name: JobState | str) -> JobState:
+    """A state by its name.
+
+    Raises:
+        ConfigError: no state has this name.
+    """
+    try:
+        return JobState(name)
+    except ValueError:
+        known = ", ".join(state.value for state in JobState if state is not JobState.UNKNOWN)
+        raise ConfigError(f"{name!r} is no state of a job; there are: {known}") from None
+
+
+def finished_state(name: JobState | str) -> JobState:
+    """One of the two states in which a job has come to its end.
+
+    Raises:
+        ConfigError: it is another one.
+    """
+    state = state_of(name)
+    if not state.is_finished:
+        raise ConfigError(f"state is {state.value!r}; only completed and failed jobs are finished")
+    return state
 
 
 _READY = frozenset({JobState.WAITING, JobState.PRIORITIZED})

@@ -9,7 +9,7 @@ from typing import Any
 from oxcart._model.clock import Clock
 from oxcart._model.job import JobSpec
 from oxcart._model.json import JsonValue
-from oxcart._model.options import JobOptions
+from oxcart._model.options import job_options
 from oxcart._queue.base import QueueBase
 from oxcart._queue.joining import Adder
 from oxcart._queue.sending import BATCH, check_added, record_of
@@ -51,7 +51,7 @@ class QueueAdds(QueueBase):
             StoreUnavailable: the server cannot be reached; whether the job was added is not known
                 if the connection broke after sending.
         """
-        spec = JobSpec(name=name, data={} if data is None else data, options=JobOptions(**options))
+        spec = JobSpec(name=name, data={} if data is None else data, options=job_options(**options))
         return await self.add_spec(spec)
 
     async def add_spec(self, spec: JobSpec) -> Job[JsonValue]:

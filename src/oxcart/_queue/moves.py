@@ -7,7 +7,7 @@ from datetime import datetime
 from oxcart._model.duration import Duration, to_ms
 from oxcart._model.json import JsonValue
 from oxcart._model.options import MAX_PRIORITY, check_range, check_when
-from oxcart._model.states import JobState
+from oxcart._model.states import JobState, finished_state, state_of
 from oxcart._queue.base import QueueBase
 from oxcart._store.calls import details, moving, reading, sweeping, switching
 from oxcart._wire.codec import encode_json
@@ -167,7 +167,7 @@ class QueueMoves(QueueBase):
             JobNotFound: there is no such job.
             JobNotInState: it is in another state.
         """
-        _check_finished(state)
+        state = finished_state(state)
         call = moving.reprocess(
             self._keys, self._check_id(job_id), state, resets_attempts=resets_attempts
         )
@@ -179,7 +179,7 @@ class QueueMoves(QueueBase):
         Returns:
             How many were put back.
         """
-        _check_finished(state)
+        state = finished_state(state)
         return await self._reprocess_all(state, until_ms=await self._now_ms())
 
     async def clean(self, grace: Duration, *, limit: int = 0, state: JobState) -> list[str]:
@@ -198,7 +198,7 @@ class QueueMoves(QueueBase):
         """
         newest_ms = await self._now_ms() - to_ms(grace, what="grace")
         return await self._sweep(
-            STATE_SUFFIXES[state], limit=limit, newest_ms=newest_ms, emits=True
+            STATE_SUFFIXES[state_of(state)], limit=limit, newest_ms=newest_ms, emits=True
         )
 
     async def drain(self, *, delayed: bool = False) -> None:
@@ -287,8 +287,3 @@ def _join_pages(pages: list[list[str]], suffix: str) -> list[str]:
     is_list = suffix in (STATE_SUFFIXES[JobState.WAITING], STATE_SUFFIXES[JobState.ACTIVE])
     ordered = reversed(pages) if is_list else pages
     return [job_id for page in ordered for job_id in page]
-
-
-def _check_finished(state: JobState) -> None:
-    if not state.is_finished:
-        raise ConfigError(f"state is {state!r}; only completed and failed jobs can be put back")

@@ -11,7 +11,7 @@ from oxcart._model.duration import Duration
 from oxcart._model.ids import is_readable_id
 from oxcart._model.job import JobCounts, JobLogs, JobRecord
 from oxcart._model.json import JsonValue
-from oxcart._model.states import JobState
+from oxcart._model.states import JobState, state_of
 from oxcart._queue.base import QueueBase
 from oxcart._store.calls import details, reading, switching
 from oxcart.job import Job
@@ -69,6 +69,7 @@ class QueueReads(QueueBase):
         Returns:
             The jobs. An id whose job vanished is passed over and the page filled up.
         """
+        state = state_of(state)
         wanted = None if end == -1 else end - start + 1
         jobs: list[Job[Any]] = []
         for _ in range(_REFILLS):
@@ -92,7 +93,7 @@ class QueueReads(QueueBase):
             state: which state.
             page: how many are read at a time.
         """
-        start = 0
+        state, start = state_of(state), 0
         while True:
             ids = await self._store.run(
                 reading.range_of_state(

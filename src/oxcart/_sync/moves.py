@@ -8,7 +8,7 @@ from datetime import datetime
 from oxcart._model.duration import Duration, to_ms
 from oxcart._model.json import JsonValue
 from oxcart._model.options import MAX_PRIORITY, check_range, check_when
-from oxcart._model.states import JobState
+from oxcart._model.states import JobState, finished_state, state_of
 from oxcart._store.calls import details, moving, reading, sweeping, switching
 from oxcart._sync.base import QueueBase
 from oxcart._wire.codec import encode_json
@@ -168,7 +168,7 @@ class QueueMoves(QueueBase):
             JobNotFound: there is no such job.
             JobNotInState: it is in another state.
         """
-        _check_finished(state)
+        state = finished_state(state)
         call = moving.reprocess(
             self._keys, self._check_id(job_id), state, resets_attempts=resets_attempts
         )
@@ -180,7 +180,7 @@ class QueueMoves(QueueBase):
         Returns:
             How many were put back.
         """
-        _check_finished(state)
+        state = finished_state(state)
         return self._reprocess_all(state, until_ms=self._now_ms())
 
     def clean(self, grace: Duration, *, limit: int = 0, state: JobState) -> list[str]:
@@ -198,7 +198,9 @@ class QueueMoves(QueueBase):
             The ids removed.
         """
         newest_ms = self._now_ms() - to_ms(grace, what="grace")
-        return self._sweep(STATE_SUFFIXES[state], limit=limit, newest_ms=newest_ms, emits=True)
+        return self._sweep(
+            STATE_SUFFIXES[state_of(state)], limit=limit, newest_ms=newest_ms, emits=True
+        )
 
     def drain(self, *, delayed: bool = False) -> None:
         """Remove all jobs that are ready, and the delayed ones too if asked for.
@@ -284,8 +286,3 @@ def _join_pages(pages: list[list[str]], suffix: str) -> list[str]:
     is_list = suffix in (STATE_SUFFIXES[JobState.WAITING], STATE_SUFFIXES[JobState.ACTIVE])
     ordered = reversed(pages) if is_list else pages
     return [job_id for page in ordered for job_id in page]
-
-
-def _check_finished(state: JobState) -> None:
-    if not state.is_finished:
-        raise ConfigError(f"state is {state!r}; only completed and failed jobs can be put back")

@@ -11,7 +11,7 @@ from oxcart._model.duration import Duration
 from oxcart._model.ids import is_readable_id
 from oxcart._model.job import JobCounts, JobLogs, JobRecord
 from oxcart._model.json import JsonValue
-from oxcart._model.states import JobState
+from oxcart._model.states import JobState, state_of
 from oxcart._store.calls import details, reading, switching
 from oxcart._sync.base import QueueBase
 from oxcart._sync.job import Job
@@ -70,6 +70,7 @@ class QueueReads(QueueBase):
         Returns:
             The jobs. An id whose job vanished is passed over and the page filled up.
         """
+        state = state_of(state)
         wanted = None if end == -1 else end - start + 1
         jobs: list[Job[Any]] = []
         for _ in range(_REFILLS):
@@ -93,7 +94,7 @@ class QueueReads(QueueBase):
             state: which state.
             page: how many are read at a time.
         """
-        start = 0
+        state, start = state_of(state), 0
         while True:
             ids = self._store.run(
                 reading.range_of_state(

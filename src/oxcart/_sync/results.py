@@ -15,6 +15,7 @@ from oxcart._engine.ended_job import (
     PAGE,
     RETRY_S,
     end_among,
+    look_back,
     too_late,
     value_of,
     value_of_event,
@@ -74,11 +75,16 @@ class _Wait:
         keys, job_id = self._keys, self._job_id
         if not self._after:
             # The stream's end is read before the job: what happens in between is an event then.
-            last = reading.last_event_id(keys)
-            self._after = connection.run(last, key=keys.events, within_s=self._reply_s())
+            newest = reading.last_event_id(keys)
+            self._after = connection.run(newest, key=keys.events, within_s=self._reply_s())
         while True:
             call = reading.get_result(keys, job_id)
             result = connection.run(call, key=keys.job(job_id), within_s=self._reply_s())
+            if result.state is JobState.UNKNOWN:
+                last = reading.last_events(keys, PAGE)
+                found = connection.run(last, key=keys.events, within_s=self._reply_s())
+                if (end := look_back(found, job_id)) is not None:
+                    return value_of_event(end, keys, job_id)
             if result.state is not JobState.WAITING:
                 return value_of(result, keys, job_id)
             while entries := self._read_events(connection):

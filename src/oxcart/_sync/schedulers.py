@@ -7,7 +7,7 @@ from typing import Any
 
 from oxcart._model.job import JobRecord, JobSpec
 from oxcart._model.json import JsonValue
-from oxcart._model.options import JobOptions
+from oxcart._model.options import JobOptions, job_options
 from oxcart._model.schedule import Schedule, SchedulerInfo, check_scheduler_id
 from oxcart._store.calls import reading, scheduling
 from oxcart._store.calls.scheduling import EncodedScheduler, Upserted
@@ -152,7 +152,7 @@ def _template_of(scheduler_id: str, options: dict[str, Any]) -> JobOptions:
     for name, reason in _REFUSED.items():
         if options.get(name) is not None:
             raise ConfigError(f"{name} cannot be given to scheduler {scheduler_id!r}: {reason}")
-    return JobOptions(**options)
+    return job_options(**options)
 
 
 def _record_of(encoded: EncodedScheduler, spec: JobSpec, upserted: Upserted) -> JobRecord:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from oxcart._model.json import JsonValue
-from oxcart._model.states import JobState
+from oxcart._model.states import JobState, finished_state
 from oxcart._model.watching import Metrics, QueueMeta, WorkerInfo
 from oxcart._store.calls import watching
 from oxcart._sync.base import QueueBase
@@ -24,8 +24,7 @@ class QueueWatching(QueueBase):
             start: first point, from 0, the newest.
             end: last point, inclusive; -1 for the oldest there is.
         """
-        if not state.is_finished:
-            raise ConfigError(f"state is {state!r}; only completed and failed jobs are counted")
+        state = finished_state(state)
         replies = self._store.run_all(watching.get_metrics(self._keys, state, start, end))
         return watching.metrics_of(replies)
 

@@ -234,3 +234,21 @@ async def test_child_of_a_running_parent_that_fails_it_is_seen_when_it_waits(app
         job = await assemble.enqueue()
         with pytest.raises(JobFailed, match="children that failed"):
             await job.result()
+
+
+async def test_declared_jobs_make_a_flow(app: App) -> None:
+    @app.job(queue="parts")
+    async def part(n: int) -> int:
+        return n * n
+
+    @app.job(queue="cars")
+    async def assemble(name: str) -> list[object]:
+        return [name, *sorted((await current_job().children_values()).values())]  # type: ignore[type-var]  # parts give numbers
+
+    added = await app.add_flow(assemble.node("mini").with_children(part.node(n=n) for n in (1, 2)))
+    again = await asyncio.to_thread(
+        app.add_flow_sync, assemble.node(name="maxi").with_children([part.node(3)])
+    )
+    async with running(app.worker(**QUICK)):
+        assert ["mini", 1, 4] == await added.job.result()
+        assert ["maxi", 9] == await asyncio.to_thread(again.job.result)

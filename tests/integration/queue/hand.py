@@ -19,9 +19,11 @@ class Hand:
         reply = await self._step([], count)
         return [taken.job_id for taken in reply.taken]
 
-    async def complete(self, job_id: str, value: bytes = b'"done"') -> None:
+    async def complete(
+        self, job_id: str, value: bytes = b'"done"', *, keep: Retention = Retention.ALL
+    ) -> None:
         """Complete a taken job."""
-        await self._end(job_id, Completed(value))
+        await self._end(job_id, Completed(value), keep)
 
     async def fail(self, job_id: str, reason: str = "broken") -> None:
         """Fail a taken job for good."""

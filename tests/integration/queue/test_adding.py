@@ -212,3 +212,26 @@ async def test_server_that_does_not_answer_is_told_in_the_time_that_was_set(
 def test_options_are_values() -> None:
     assert JobOptions(priority=2) == JobOptions(priority=2)
     assert hash(JobOptions()) == hash(JobOptions())
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"jobId": "x"}, "no job option 'jobId'; did you mean 'job_id'"),
+        ({"removeOnComplete": True}, "did you mean 'keep_completed'"),
+        ({"failParentOnFailure": True}, "did you mean 'parent_on_failure'"),
+        ({"prioritty": 3}, "did you mean 'priority'"),
+        ({"xyzzy": 1}, "no job option 'xyzzy'; there are: attempts, "),
+        ({"keep_completed": True}, "keep_completed is True; it must be a Retention"),
+        ({"backoff": "1s"}, "backoff is '1s'; it must be a Backoff"),
+        ({"deduplication": {"id": "x"}}, "must be a Deduplication or str"),
+        ({"parent": "p"}, "parent is 'p'; it must be a ParentRef"),
+    ],
+)
+async def test_wrong_option_is_refused_with_what_was_meant(
+    queue: Queue, options: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        await queue.add("n", **options)
+
+    assert 0 == (await queue.get_counts()).pending

@@ -12,7 +12,7 @@ from tests.integration.queue.hand import Hand
 from tests.support import ValkeyServer, wait_until
 from tests.twins import Api
 
-from oxcart import EventName, JobState, Queue, QueueEvent, QueueEvents
+from oxcart import EventName, JobState, Queue, QueueEvent, QueueEvents, Retention
 from oxcart.errors import JobFailed, JobNotFound, ResultTimeout
 
 
@@ -177,3 +177,23 @@ def blocked_count(server: ValkeyServer) -> int:
     with redis.Redis.from_url(server.url) as client:
         stats: Any = client.info("clients")
     return int(stats["blocked_clients"])
+
+
+async def test_result_of_a_job_that_kept_nothing_is_found_in_the_events(
+    queue: Queue, hand: Hand
+) -> None:
+    """It may be gone before anybody waits for it."""
+    job = await queue.add("n")
+    await hand.take()
+    await hand.complete(job.id, b"42", keep=Retention.NONE)
+
+    assert await job.state() is JobState.UNKNOWN
+    assert 42 == await job.result(timeout="5s")
+
+
+async def test_job_that_was_removed_unfinished_has_no_result(queue: Queue) -> None:
+    job = await queue.add("n")
+    await job.remove()
+
+    with pytest.raises(JobNotFound):
+        await job.result(timeout="5s")

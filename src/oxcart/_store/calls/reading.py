@@ -131,6 +131,15 @@ def last_event_id(keys: QueueKeys) -> Call[str]:
     return command(("XREVRANGE", keys.events, "+", "-", "COUNT", 1), read)
 
 
+def last_events(keys: QueueKeys, count: int) -> Call[list[tuple[bytes, dict[bytes, bytes]]]]:
+    """The stream's last entries, newest first."""
+
+    def read(reply: list[Any]) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        return [(entry_id, _mapping(fields)) for entry_id, fields in reply]
+
+    return command(("XREVRANGE", keys.events, "+", "-", "COUNT", count), read)
+
+
 def server_time_ms() -> Call[int]:
     """The server's clock, in ms since the epoch."""
 
@@ -159,3 +168,7 @@ def _read_result(reply: list[Any]) -> Result:
             return Result(JobState.UNKNOWN)
         case _:
             return Result(JobState.WAITING)
+
+
+def _mapping(fields: Any) -> dict[bytes, bytes]:
+    return fields if isinstance(fields, dict) else pairs(fields)
