@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 PYTEST_WORKERS ?= 2
 
-.PHONY: help demo dev test test-slow lint types layers check format clean
+.PHONY: help demo dev test test-slow lint types layers twin check format clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -31,7 +31,10 @@ types: $(VENV)/.dev  ## Check types
 layers: $(VENV)/.dev  ## Check that imports point down
 	@$(BIN)/lint-imports --no-logo
 
-check: lint types layers  ## All static checks
+twin: $(VENV)/.dev  ## Check that the blocking twin is fresh
+	@$(BIN)/python scripts/sync_twin.py --check
+
+check: lint types layers twin  ## All static checks
 
 format: $(VENV)/.dev  ## Format the code
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

