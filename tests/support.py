@@ -209,10 +209,11 @@ class SentinelTrio:
         """Wait until the replica has everything that the master acknowledged."""
         wait_until_sync(self._is_level, within=10, what="the replica to have everything")
 
-    def master_port(self) -> int:
-        """The port of whom the Sentinel calls the master."""
-        _, port = self.sentinel.command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.MASTER)
-        return int(port)
+    def is_over(self) -> bool:
+        """Whether the Sentinel calls the replica the master, and finds nothing wrong with it."""
+        row = self.sentinel.command("SENTINEL", "MASTER", self.MASTER)
+        state = dict(zip(row[::2], row[1::2], strict=True))
+        return int(state[b"port"]) == self.replica.port and state[b"flags"] == b"master"
 
     def remove(self) -> None:
         """Kill all three and delete what they kept."""

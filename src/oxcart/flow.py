@@ -19,6 +19,7 @@ from oxcart._store.calls import flows, reading, switching
 from oxcart._store.calls.adding import Added, encode_job
 from oxcart._store.calls.flows import EncodedNode
 from oxcart._store.connection import Timeouts
+from oxcart._store.slots import check_slots
 from oxcart._store.store import Store
 from oxcart._wire.keys import DEFAULT_PREFIX, QueueKeys, split_job_key
 from oxcart.job import Job
@@ -100,6 +101,7 @@ class FlowProducer:
         if not all_flows:
             return []
         placed = [item for flow in all_flows for item in self._place(flow)]
+        check_slots(self._store.location, *{item.keys for item in placed})
         encoded = [_encode(item, self._prefix) for item in placed]
         await self._open({item.keys for item in placed})
         call = flows.add_flow(encoded, clock=self._clock, nonce=uuid.uuid4().hex)

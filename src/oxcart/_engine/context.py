@@ -149,6 +149,15 @@ class JobContext:
         """Why children failed whose failure the job ignores, by their full keys."""
         return await self._store.run(flows.get_ignored_failures(self._keys, self.job_id))
 
+    async def remove_unprocessed_children(self) -> int:
+        """Remove the job's children that are pending and not being run; gives how many.
+
+        For a parent that went on without them (``parent_on_failure="continue"``): it cannot
+        complete while they are pending.
+        """
+        self._hold.ensure()
+        return await self._store.run(flows.remove_unprocessed_children(self._keys, self.job_id))
+
     async def dependencies(self) -> Dependencies:
         """All children of the job, by how they stand."""
         calls = flows.get_dependencies(self._keys, self.job_id)
@@ -191,6 +200,10 @@ class SyncJobContext:
     def ignored_children_failures(self) -> dict[str, str]:
         """Why children failed whose failure the job ignores, by their full keys."""
         return self._wait(self._context.ignored_children_failures())
+
+    def remove_unprocessed_children(self) -> int:
+        """Remove the job's pending children; see ``JobContext.remove_unprocessed_children``."""
+        return self._wait(self._context.remove_unprocessed_children())
 
     def dependencies(self) -> Dependencies:
         """All children of the job, by how they stand."""

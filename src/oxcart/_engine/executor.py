@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import random as _random
@@ -24,6 +25,7 @@ from oxcart._model.job import JobRecord
 from oxcart._model.options import Retention
 from oxcart._model.outcome import (
     Completed,
+    Delayed,
     Failure,
     GivenBack,
     Lost,
@@ -38,6 +40,11 @@ from oxcart._wire.keys import QueueKeys
 
 NOTHING_TO_WAIT_FOR = 1
 """What the server answers to a job that waits for children when all are settled."""
+_PATIENT_RUNS = 20
+"""How many runs that are no attempts a job may have before an empty wait for children is slowed."""
+_PAUSE_MS = 1_000
+
+log = logging.getLogger("oxcart.jobs")
 
 
 class CancelReason(enum.Enum):
@@ -172,8 +179,10 @@ class Executor:
             OxcartError: the code leaves nothing to decide.
         """
         record = running.record
-        if code == NOTHING_TO_WAIT_FOR or record is None:
+        if record is None:
             return self.ended(running, GivenBack())
+        if code == NOTHING_TO_WAIT_FOR:
+            return self.ended(running, _again(record))
         error = error_of(
             code, job_id=record.id, queue=self._keys.queue, expected="free of children"
         )
@@ -191,6 +200,10 @@ class Executor:
         try:
             return await self._iterations.make_next(running.taken, record, running.hold)
         except asyncio.CancelledError as error:
+            # One that somebody cancelled goes back: it is failed by whoever takes it next, once its
+            # successor is made. Failed here, it would be the last of its scheduler.
+            if running.cancelled_for is CancelReason.CANCELLED:
+                return GivenBack()
             return self._cancelled(running, record, error)
 
     async def _attempt(self, running: RunningJob, record: JobRecord) -> Outcome | Failure:
@@ -275,6 +288,24 @@ class Executor:
             backoff=record.options.backoff,
             random=self._random,
         )
+
+
+def _again(record: JobRecord) -> Outcome:
+    """What becomes of a job that wanted to wait for children and has none pending.
+
+    They may have settled while it ran: then it is run again at once. A handler that asks for it
+    time and again is held back, so that it cannot keep the worker and the server busy.
+    """
+    uncounted = record.attempts_started - record.attempts_made - 1
+    if uncounted < _PATIENT_RUNS:
+        return GivenBack()
+    if uncounted % _PATIENT_RUNS == 0:
+        log.warning(
+            "job.waits_for_no_children job_id=%s name=%s: its handler raises WaitForChildren "
+            "though no child is pending; it is run again every %d ms",
+            record.id, record.name, _PAUSE_MS,
+        )  # fmt: skip
+    return Delayed(_PAUSE_MS)
 
 
 async def _run_by_nobody(_: JobContext) -> object:

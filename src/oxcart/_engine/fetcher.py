@@ -345,14 +345,11 @@ class Fetcher:
 
 def _outcome_of_unbegun(job: RunningJob) -> Outcome:
     """What becomes of a job whose run was cancelled before it had begun."""
-    match job.cancelled_for:
-        case CancelReason.STOPPING:
-            return GivenBack()
-        case CancelReason.CANCELLED:
-            reason = job.cancel_reason_text or CancelReason.CANCELLED.value
-            return Failed(reason, reason)
-        case _:
-            return Lost()
+    # One that somebody cancelled is failed by whoever takes it next: a scheduler's job needs its
+    # successor first.
+    if job.cancelled_for in (CancelReason.STOPPING, CancelReason.CANCELLED):
+        return GivenBack()
+    return Lost()
 
 
 def _cancel_soon(

@@ -87,25 +87,30 @@ class LockKeeper:
 
     def _run(self) -> None:
         beat_s = self._lock_ms / 3_000
-        renew_at = time.monotonic() + beat_s
-        while not self._stopping.wait(min(CANCEL_CHECK_S, max(0.0, renew_at - time.monotonic()))):
+        now = time.monotonic()
+        renew_at, look_at = now + beat_s, now + CANCEL_CHECK_S
+        while not self._stopping.wait(max(0.0, min(renew_at, look_at) - time.monotonic())):
             now = time.monotonic()
-            if now < renew_at:
+            if now >= renew_at:
+                renewed = [self._renew(held) for held in self._snapshot()]
+                self._give_up_expired()
+                wait_s = beat_s if all(renewed) else min(RETRY_S, self._lock_ms / 10_000)
+                renew_at = now + wait_s
+            if now >= look_at:
                 self._cancel_requested()
-                continue
-            renewed = [self._renew(held) for held in self._snapshot()]
-            self._give_up_expired()
-            wait_s = beat_s if all(renewed) else min(RETRY_S, self._lock_ms / 10_000)
-            renew_at = now + wait_s
+                look_at = now + CANCEL_CHECK_S
 
     def _cancel_requested(self) -> None:
         """Tell the jobs of this process that somebody asked to cancel."""
         for held in self._snapshot():
             if not held.holds:
                 continue
-            by_id = {hold.job_id: hold for hold in held.holds}
+            # Of two holds on one job the later one counts: the other is about to be given up.
+            in_order = sorted(held.holds, key=lambda hold: hold.expires_at)
+            by_id = {hold.job_id: hold for hold in in_order}
+            pairs = [(hold.job_id, hold.token) for hold in by_id.values()]
             try:
-                reasons = self._store.run(holding.take_cancel_requests(held.keys, list(by_id)))
+                reasons = self._store.run(holding.take_cancel_requests(held.keys, pairs))
             except StoreError as error:
                 log.debug("locks.cancel_requests_not_read queue=%s: %s", held.keys.queue, error)
                 continue

@@ -9,6 +9,7 @@ from oxcart._model.ids import is_readable_id
 from oxcart._model.job import JobRecord
 from oxcart._store.call import Call
 from oxcart._store.calls import switching
+from oxcart._store.slots import check_slots
 from oxcart._store.store import Store
 from oxcart._version import __version__
 from oxcart._wire.codes import error_of
@@ -35,6 +36,7 @@ class QueueBase:
     def __init__(
         self, store: Store, keys: QueueKeys, clock: Clock, *, events_length: int | None = None
     ) -> None:
+        check_slots(store.location, keys)
         self._store = store
         self._keys = keys
         self._clock = clock

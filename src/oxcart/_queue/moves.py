@@ -196,7 +196,7 @@ class QueueMoves(QueueBase):
         Returns:
             The ids removed.
         """
-        newest_ms = await self._now_ms() - to_ms(grace, what="grace")
+        newest_ms = max(0, await self._now_ms() - to_ms(grace, what="grace"))
         return await self._sweep(
             STATE_SUFFIXES[state_of(state)], limit=limit, newest_ms=newest_ms, emits=True
         )
@@ -234,6 +234,24 @@ class QueueMoves(QueueBase):
             elif code == BUSY:
                 raise QueueBusy(queue=self.name)
         self._is_open = False
+
+    async def remove_stray_jobs(self) -> list[str]:
+        """Remove jobs that are in no state, and what is left of jobs that are gone.
+
+        There are none unless somebody deleted keys by hand, or another program crashed halfway.
+        The whole database is looked at, a part at a time.
+
+        Returns:
+            The ids of the jobs removed.
+        """
+        found: list[str] = []
+        cursor = "0"
+        while True:
+            call = sweeping.remove_stray_jobs(self._keys, cursor, count=sweeping.SCAN)
+            cursor, removed = await self._store.run(call)
+            found += removed
+            if cursor == "0":
+                return found
 
     async def pause(self) -> None:
         """Stop the queue's jobs from being taken, by any worker. Running jobs go on."""

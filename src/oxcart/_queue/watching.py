@@ -29,8 +29,9 @@ class QueueWatching(QueueBase):
 
     async def get_workers(self) -> list[WorkerInfo]:
         """The queue's connected workers, BullMQ's included."""
-        clients = await self._store.run(watching.list_clients())
-        return watching.workers_of(self._keys, clients)
+        nodes = await self._store.run_everywhere(watching.list_clients())
+        found = [watching.workers_of(self._keys, clients) for clients in nodes]
+        return max(found, key=len)  # in a cluster, a worker waits at the node of its queue
 
     async def get_meta(self) -> QueueMeta:
         """The queue's own settings."""

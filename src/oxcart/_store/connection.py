@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import redis
     import redis.asyncio
     import redis.cluster
+    from redis.asyncio import Connection
 
     AsyncClient = redis.asyncio.Redis | redis.asyncio.RedisCluster
     SyncClient = redis.Redis | redis.cluster.RedisCluster
@@ -78,6 +79,19 @@ def async_node(host: tuple[str, int], options: dict[str, Any]) -> redis.asyncio.
         options: see ``node_options``.
     """
     return _async_pooled({"host": host[0], "port": host[1], **options})
+
+
+def async_connection(host: tuple[str, int], options: dict[str, Any]) -> Connection:
+    """Make one asyncio connection to a node, outside any client. It is connected by the caller."""
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+
+    from oxcart._store import prompt
+
+    given = {name: value for name, value in options.items() if name != "max_connections"}
+    kind = prompt.PromptSSLConnection if given.pop("ssl", False) else prompt.PromptConnection
+    connection: Connection = kind(host=host[0], port=host[1], retry=Retry(NoBackoff(), 0), **given)
+    return connection
 
 
 def sync_client(url: str, timeouts: Timeouts) -> SyncClient:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from redis.crc import key_slot
 from redis.exceptions import ClusterError, MovedError, RedisError, SlotNotCoveredError
 
-from oxcart._store.connection import Timeouts, async_node, node_options
+from oxcart._store.connection import Timeouts, async_connection, async_node, node_options
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -67,7 +67,9 @@ class SlotOwner:
         """Close the connection."""
         client, self._client = self._client, None
         if client is not None:
-            await _close(client)
+            # However closing a dead connection ends, it is closed.
+            with suppress(RedisError, OSError):
+                await client.aclose()
 
     def _connect(self, host: Host) -> Redis:
         self._at = host
@@ -80,14 +82,17 @@ class SlotOwner:
         failure: Exception = SlotNotCoveredError(f"no node owns slot {slot}")
         # Those seen last, too: the ones of the URL may all be gone by now.
         for host in dict.fromkeys(self._given + self._seen):
-            client = async_node(host, self._asking)
+            connection = async_connection(host, self._asking)
             try:
-                rows = await client.execute_command("CLUSTER", "SLOTS")
+                await connection.connect()
+                await connection.send_command("CLUSTER", "SLOTS")
+                rows = await connection.read_response()
             except (RedisError, OSError) as error:
                 failure = error
                 continue
             finally:
-                await _close(client)
+                # Without waiting, so that no second cancellation leaves it open.
+                await connection.disconnect(nowait=True)
             self._seen = tuple(_host_of(node, host) for row in rows for node in row[2:])
             for first, last, primary, *_ in rows:
                 if first <= slot <= last:
@@ -99,9 +104,3 @@ def _host_of(node: list[Any], asked: Host) -> Host:
     """A node of a slot; one that names no host is at the host that was asked."""
     name = (node[0] or b"").decode()
     return (name if name not in ("", "?") else asked[0], int(node[1]))
-
-
-async def _close(client: Redis) -> None:
-    # However closing a dead connection ends, it is closed.
-    with suppress(RedisError, OSError):
-        await client.aclose()

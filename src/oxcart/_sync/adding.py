@@ -13,6 +13,7 @@ from oxcart._model.json import JsonValue
 from oxcart._model.options import job_options
 from oxcart._queue.sending import BATCH, check_added, record_of
 from oxcart._store.calls.adding import Added, EncodedJob, add_jobs, encode_job
+from oxcart._store.slots import check_slots
 from oxcart._store.sync_store import SyncStore
 from oxcart._sync.base import QueueBase
 from oxcart._sync.job import Job
@@ -83,6 +84,10 @@ class QueueAdds(QueueBase):
         return self._write(add_jobs(self._keys, jobs, clock=self._clock, nonce=nonce))
 
     def _encode(self, spec: JobSpec) -> EncodedJob:
+        parent = spec.options.parent
+        if parent is not None:
+            parents_queue = QueueKeys(parent.prefix or self._keys.prefix, parent.queue)
+            check_slots(self._store.location, self._keys, parents_queue)
         return encode_job(spec, prefix=self._keys.prefix)
 
     def _job_of(self, spec: JobSpec, added: Added) -> Job[JsonValue]:

@@ -10,6 +10,7 @@ from oxcart._model.ids import is_readable_id
 from oxcart._model.job import JobRecord
 from oxcart._store.call import Call
 from oxcart._store.calls import switching
+from oxcart._store.slots import check_slots
 from oxcart._store.sync_store import SyncStore
 from oxcart._sync.job import Job, JobSource
 from oxcart._version import __version__
@@ -36,6 +37,7 @@ class QueueBase:
     def __init__(
         self, store: SyncStore, keys: QueueKeys, clock: Clock, *, events_length: int | None = None
     ) -> None:
+        check_slots(store.location, keys)
         self._store = store
         self._keys = keys
         self._clock = clock

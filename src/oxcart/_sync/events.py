@@ -14,6 +14,7 @@ from oxcart._engine.locating import locate
 from oxcart._engine.reconnect import Reconnect
 from oxcart._store.calls import reading
 from oxcart._store.connection import Timeouts
+from oxcart._store.slots import check_slots
 from oxcart._store.sync_blocking import SyncBlockingConnection
 from oxcart._store.sync_store import SyncStore
 from oxcart._wire.events import EventName, QueueEvent, read_event
@@ -66,6 +67,7 @@ class QueueEvents:
         self._store = store or SyncStore(locate(redis_url, data_dir), timeouts=timeouts)
         self._owns_store = store is None
         self._keys = QueueKeys(prefix, queue)
+        check_slots(self._store.location, self._keys)
         self._after = after
         self._is_closed = False
 

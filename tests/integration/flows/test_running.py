@@ -252,3 +252,27 @@ async def test_declared_jobs_make_a_flow(app: App) -> None:
     async with running(app.worker(**QUICK)):
         assert ["mini", 1, 4] == await added.job.result()
         assert ["maxi", 9] == await asyncio.to_thread(again.job.result)
+
+
+async def test_parent_that_went_on_removes_the_children_it_no_longer_needs(
+    app: App, flows: FlowProducer
+) -> None:
+    @app.job(queue="parts", attempts=1)
+    async def part(reason: str) -> None:
+        raise Fail(reason)
+
+    @app.job(queue="cars", attempts=1)
+    async def assemble() -> int:
+        return await current_job().remove_unprocessed_children()
+
+    later = FlowNode("part", "parts", data={"reason": ""}, options=JobOptions(delay="1h"))
+    broken = FlowNode(
+        "part",
+        "parts",
+        data={"reason": "no steel"},
+        options=JobOptions(parent_on_failure="continue"),
+    )
+    added = await flows.add(FlowNode("assemble", "cars", children=[broken, later]))
+    async with running(app.worker(**QUICK)):
+        assert 1 == await added.job.result()
+    assert await added.children[1].job.state() is JobState.UNKNOWN

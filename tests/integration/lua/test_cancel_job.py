@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from tests.integration.lua.keyspace import NOW, PRIORITY, STEP, Keyspace, Table, job
-from tests.integration.lua.steps import active, ids_of, send
+from tests.integration.lua.steps import TOKEN, active, ids_of, run_job, send
 
 from oxcart._store.calls.holding import take_cancel_requests
 from oxcart._store.calls.moving import cancel
@@ -42,7 +42,16 @@ async def test_running_job_is_noted_for_its_worker_for_a_time(space: Keyspace) -
 
     assert space.read() == before | {"1": before["1"] | {"defa": "why"}}
     assert 0 < space.ttl_ms("oxcart:cancel-requests") <= 3_600_000
-    assert await space.run(take_cancel_requests(space.keys, ["1"])) == {"1": "why"}
+    assert await space.run(take_cancel_requests(space.keys, [("1", TOKEN)])) == {"1": "why"}
+
+
+async def test_running_job_whose_lock_is_gone_has_no_worker_to_be_told(space: Keyspace) -> None:
+    space.write({"1": run_job(), "active": ["1"]})
+
+    assert await space.run(cancel(space.keys, "1", "why")) == 1
+
+    assert space.read() == {"1": run_job(defa="why"), "active": ["1"]}
+    assert not space.client.exists(f"{space.keys.base}oxcart:cancel-requests")
 
 
 @pytest.mark.parametrize("state", ["completed", "failed"])

@@ -43,6 +43,19 @@ async def test_running_failed_and_settled_children_stay(space: Keyspace) -> None
     assert {"run", "failure", "done"} <= found.keys()
 
 
+async def test_child_stays_one_of_whose_own_children_runs(space: Keyspace) -> None:
+    before = waiting_parent(space.keys.job("m")) | {
+        "m": child(space, "p"), "waiting-children": {"p": NOW, "m": NOW},
+        "m:dependencies": {space.keys.job("g")}, "g": child(space, "m"), "active": ["g"],
+        "g:lock": "tok",
+    }  # fmt: skip
+    space.write(before)
+
+    assert await space.run(remove_unprocessed_children(space.keys, "p")) == 0
+
+    assert space.read(without="") == before
+
+
 async def test_job_without_children_loses_none(space: Keyspace) -> None:
     before = {"p": job(), "wait": ["p"]}
     space.write(before)

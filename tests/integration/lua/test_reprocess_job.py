@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.integration.lua.keyspace import PRIORITY, Keyspace, Table, job
+from tests.integration.lua.keyspace import PRIORITY, Keyspace, Table, child, job
 
 from oxcart import JobState
 from oxcart._store.calls.moving import reprocess
@@ -100,3 +100,41 @@ async def test_paused_queue_wakes_nobody(space: Keyspace) -> None:
     await reprocess_it(space)
 
     assert "marker" not in space.read()
+
+
+@pytest.mark.parametrize(
+    ("state", "part"),
+    [("completed", "p:processed"), ("failed", "p:failed"), ("failed", "p:unsuccessful")],
+)
+async def test_child_is_waited_for_again(space: Keyspace, state: str, part: str) -> None:
+    """Its parent, which went on long ago, stays where it is."""
+    key = space.keys.job("1")
+    space.write({"p": job(), "active": ["p"], part: {key: 1.0 if part[-1] == "l" else "1"}})
+    space.write({"1": child(space, "p"), state: {"1": 5.0}})
+
+    await space.run(reprocess(space.keys, "1", JobState(state), resets_attempts=False))
+
+    found = space.read()
+    assert found["p:dependencies"] == {key}
+    assert part not in found
+    assert found["active"] == ["p"]
+
+
+async def test_child_whose_parent_is_gone_is_just_run(space: Keyspace) -> None:
+    space.write({"1": child(space, "gone"), "failed": {"1": 5.0}})
+
+    await space.run(reprocess(space.keys, "1", JobState.FAILED, resets_attempts=False))
+
+    assert space.read() == {"1": child(space, "gone"), "wait": ["1"], "marker": {"0": 0}}
+
+
+@pytest.mark.parametrize("state", [JobState.COMPLETED, JobState.FAILED])
+async def test_job_is_run_again_and_not_failed_for_what_was_before(
+    space: Keyspace, state: JobState
+) -> None:
+    """A parent that is finished is still told of a child's failure."""
+    space.write({"1": job(defa="child x failed"), state.value: {"1": 5.0}})
+
+    await space.run(reprocess(space.keys, "1", state, resets_attempts=False))
+
+    assert space.read()["1"] == job()

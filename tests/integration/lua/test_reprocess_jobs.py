@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tests.integration.lua.keyspace import NOW, Keyspace, job
+from tests.integration.lua.keyspace import NOW, STEP, Keyspace, job
 
 from oxcart import JobState, Queue
 from oxcart._store.calls.moving import reprocess_all
@@ -43,3 +43,19 @@ async def test_retry_all_repeats_full_batches(space: Keyspace) -> None:
     found = space.read()
     assert found["wait"] == ids[::-1]
     assert "failed" not in found
+
+
+async def test_all_delayed_jobs_go_to_wait_soonest_first_whatever_their_priority(
+    space: Keyspace,
+) -> None:
+    delayed = {"late": (NOW + 99) * STEP, "1": NOW * STEP, "2": NOW * STEP + 1}
+    space.write({"delayed": delayed, **{key: job(delay="9", priority="5") for key in delayed}})
+    call = reprocess_all(space.keys, JobState.DELAYED, count=10, until_ms=NOW)
+
+    assert await space.run(call) == (2, False)
+
+    found = space.read()
+    assert found["wait"] == ["2", "1"]
+    assert found["delayed"] == {"late": delayed["late"]}
+    assert found["1"] == job(delay="9", priority="5")  # as BullMQ leaves them
+    assert space.events() == [("waiting", job_id, "delayed") for job_id in "12"]

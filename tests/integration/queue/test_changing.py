@@ -144,3 +144,26 @@ async def test_many_jobs_are_obliterated_in_parts(queue: Queue) -> None:
     await queue.obliterate()
 
     assert 0 == (await queue.get_counts()).pending
+
+
+async def test_jobs_in_no_state_are_removed_and_no_other(
+    queue: Queue, hand: Hand, valkey: Any, prefix: str
+) -> None:
+    done = await queue.add("n", job_id="done")
+    await hand.take()
+    await hand.complete(done.id)
+    await queue.add_log(done.id, "row")
+    kept = [done, await queue.add("n"), await queue.add("n", delay="1h")]
+    kept.append(await queue.add("n", priority=1, deduplication="kept"))
+    stray = await queue.add("n", job_id="stray", deduplication="d")
+    valkey.lrem(f"{prefix}:q:wait", 0, stray.id)
+    valkey.rpush(f"{prefix}:q:gone:logs", "row")
+    valkey.set(f"{prefix}:q:gone:lock", "token")
+    before = set(valkey.keys(f"{prefix}:*"))
+
+    assert ["stray"] == await queue.remove_stray_jobs()
+
+    left = set(valkey.keys(f"{prefix}:*"))
+    names = {"stray", "de:d", "gone:logs", "gone:lock"}
+    assert before - left == {f"{prefix}:q:{name}".encode() for name in names}
+    assert [True] * 4 == [await queue.get_job(job.id) is not None for job in kept]

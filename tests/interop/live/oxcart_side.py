@@ -89,7 +89,7 @@ class OxcartSide:
             try:
                 yield seen
             finally:
-                await _end(reading)
+                reading.cancel()
 
     def start_process(self, queue: str = "q", **options: Any) -> WorkerProcess:
         """Start a worker in a process of its own, which may be killed."""
@@ -119,13 +119,6 @@ class WorkerProcess:
         """End it without warning; does nothing once it has ended."""
         self._process.kill()
         self._process.wait()
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    """Cancel until it is heard: in Python 3.11 ``wait_for``, which the client uses, can lose it."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=0.1)
 
 
 async def wait_for_event(

@@ -128,7 +128,7 @@ def test_every_fragment_is_used_and_includes_none_itself(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "most"),
-    [*((name, 90) for name in SCRIPTS), *((f"lib/{name}", 130) for name in LIBRARIES)],
+    [*((name, 90) for name in SCRIPTS), *((f"lib/{name}", 100) for name in LIBRARIES)],
 )
 def test_script_is_short_and_says_what_it_does(name: str, most: int) -> None:
     lines = source_of(name).splitlines()
@@ -140,11 +140,15 @@ def test_script_is_short_and_says_what_it_does(name: str, most: int) -> None:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_script_looks_at_no_other_clock_and_scans_no_keys(name: str) -> None:
-    """Time comes from ``lib/clock`` alone, and no command goes over the whole server."""
+    """Time comes from ``lib/clock`` alone, and no command goes over the whole server.
+
+    But for looking for stray jobs, which nothing else can find, a part a call.
+    """
     text = scripts.load(name).text
 
     commands = set(re.findall(r"redis\.p?call\('(\w+)'", text))
-    assert not commands & {"KEYS", "SCAN", "FLUSHDB", "EVAL", "RANDOMKEY"}
+    scans = {"SCAN"} if name == "remove_stray_jobs" else set()
+    assert commands & {"KEYS", "SCAN", "FLUSHDB", "EVAL", "RANDOMKEY"} == scans
     assert ("TIME" in commands) == ("lib/clock" in source_of(name))
 
 

@@ -30,8 +30,12 @@ def extend_locks(
     return script_call("extend_locks", (keys.base, keys.stalled), args, _texts, is_repeatable=True)
 
 
-def take_cancel_requests(keys: QueueKeys, job_ids: Sequence[str]) -> Call[dict[str, str]]:
+def take_cancel_requests(keys: QueueKeys, holds: Sequence[tuple[str, str]]) -> Call[dict[str, str]]:
     """Take the requests to cancel jobs among those given.
+
+    Args:
+        keys: the queue.
+        holds: job ids with their lock tokens.
 
     Returns:
         A call that answers the reason for each job that is to be cancelled; a request is answered
@@ -41,13 +45,12 @@ def take_cancel_requests(keys: QueueKeys, job_ids: Sequence[str]) -> Call[dict[s
     def read(reply: list[bytes | None]) -> dict[str, str]:
         return {
             job_id: reason.decode(errors="replace")
-            for job_id, reason in zip(job_ids, reply, strict=True)
+            for (job_id, _), reason in zip(holds, reply, strict=True)
             if reason is not None
         }
 
-    return script_call(
-        "take_cancel_requests", (keys.private("cancel", "requests"),), tuple(job_ids), read
-    )
+    words = [word for hold in holds for word in hold]
+    return script_call("take_cancel_requests", (keys.private("cancel", "requests"),), words, read)
 
 
 def recover_stalled(

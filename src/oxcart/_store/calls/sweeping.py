@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from oxcart._model.states import JobState
 from oxcart._store.call import Call, script_call
 from oxcart._wire.keys import LIST_STATES, STATE_SUFFIXES, QueueKeys
 
+_GLOB = re.compile(r"[\\*?\[\]^-]")
 SCAN = 1_000
 """How many ids one call looks at."""
 
@@ -70,6 +72,22 @@ def obliterate(keys: QueueKeys, *, count: int, is_forced: bool) -> Call[int]:
         (count, "1" if is_forced else "0"),
         int,
         is_repeatable=True,
+    )
+
+
+def remove_stray_jobs(keys: QueueKeys, cursor: str, *, count: int) -> Call[tuple[str, list[str]]]:
+    """Remove jobs that are in no state, looking at a part of the key space.
+
+    Returns:
+        A call that answers where to go on, ``"0"`` at the end, and the ids removed.
+    """
+
+    def read(reply: list[bytes]) -> tuple[str, list[str]]:
+        return reply[0].decode(), [job_id.decode(errors="replace") for job_id in reply[1:]]
+
+    pattern = _GLOB.sub(lambda match: "\\" + match.group(), keys.base) + "*"
+    return script_call(
+        "remove_stray_jobs", (keys.base,), (cursor, count, pattern), read, is_repeatable=True
     )
 
 

@@ -4,7 +4,7 @@
 -- Replies: 0 it will fail, 1 its worker was told, -1 gone, -3 finished already.
 -- Event: waiting (prev state), if the job was not ready.
 local base_key = KEYS[1] -- start of every key of the queue
-local requests_key = KEYS[2] -- hash: running job -> reason, read by workers
+local requests_key = KEYS[2] -- hash: running job -> packed {its lock's token, reason}
 local job_id = ARGV[1] -- id
 local reason = ARGV[2] -- text
 local requests_ms = ARGV[3] -- how long requests are kept
@@ -37,8 +37,11 @@ if not is_job(job_key) then
 end
 if redis.call('LPOS', keys.active, job_id) then
   redis.call('HSET', job_key, 'defa', reason)
-  redis.call('HSET', requests_key, job_id, reason)
-  redis.call('PEXPIRE', requests_key, requests_ms)
+  local token = redis.pcall('GET', job_key .. ':lock')
+  if type(token) == 'string' then -- the request is for this run alone, not for one after it
+    redis.call('HSET', requests_key, job_id, cmsgpack.pack({ token, reason }))
+    redis.call('PEXPIRE', requests_key, requests_ms)
+  end
   return 1
 end
 local was_waiting, previous = leave_place()

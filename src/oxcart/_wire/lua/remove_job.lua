@@ -14,6 +14,7 @@ local with_children = ARGV[2] -- 1: its descendants too
 --- @include "lib/delayed"
 --- @include "lib/parents"
 --- @include "lib/remove"
+--- @include "lib/leave"
 --- @include "lib/family"
 
 local SCHEDULED, TOO_MANY = -8, -102
@@ -33,7 +34,5 @@ family[#family + 1] = job
 if has_locked(family) then
   return 0
 end
-for _, member in ipairs(family) do
-  remove_anywhere(member)
-end
+remove_family(family)
 return 1

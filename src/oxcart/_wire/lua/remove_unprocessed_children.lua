@@ -12,19 +12,21 @@ local job_id = ARGV[1] -- the parent's id
 --- @include "lib/delayed"
 --- @include "lib/parents"
 --- @include "lib/remove"
+--- @include "lib/leave"
 --- @include "lib/family"
 
-local removed = 0
+local removed, leaving = 0, {}
 for _, child_key in ipairs(redis.call('SMEMBERS', base_key .. job_id .. ':dependencies')) do
   local child = job_at(child_key)
   local is_failed = child and redis.call('ZSCORE', queue_keys(child.base).failed, child.id)
   local family = child and not is_failed and descendants_of(child_key)
   if family and not has_locked({ child }) and not has_locked(family) then
     for _, descendant in ipairs(family) do
-      remove_anywhere(descendant)
+      leaving[#leaving + 1] = descendant
     end
-    remove_anywhere(child)
+    leaving[#leaving + 1] = child
     removed = removed + 1
   end
 end
+remove_family(leaving)
 return removed

@@ -1,5 +1,6 @@
 -- Makes or changes a scheduler, and its pending job with it (wire format, section 11.2).
--- A pending job is replaced, wherever it waits; one that a worker has taken goes on.
+-- A pending job is replaced, wherever it waits; one that a worker has taken goes on. One that is due
+-- keeps its time while the pattern stays: a program may upsert at its start, before workers are up.
 -- Replies: {now, due ms, delay ms} of the pending job; {-10} the pattern's slot has a job already,
 --   {-11} so have 32 slots of the interval; then nothing was changed.
 -- Events: added, then waiting or delayed.
@@ -40,7 +41,7 @@ if refused then
 end
 local now = read_clock(given_now)
 local every, offset, start = read_ms(given_every), read_ms(given_offset), read_ms(given_start)
-local stored = redis.call('HMGET', scheduler_key, 'every', 'offset', 'ic')
+local stored = redis.call('HMGET', scheduler_key, 'every', 'offset', 'ic', 'pattern', 'tz')
 local stored_offset = read_ms(stored[2])
 local previous = read_ms(redis.call('ZSCORE', keys.scheduled, scheduler_id))
 
@@ -48,11 +49,13 @@ local pending = previous and iteration_id(scheduler_id, previous)
 local place = pending and find_waiting(keys, pending)
 local is_same = every and previous and read_ms(stored[1]) == every
   and (not offset or offset == stored_offset) and not (start and previous < start)
+local is_overdue = place and previous <= now and stored[4] == field_of(argv, FIRST, 'pattern')
+  and stored[5] == field_of(argv, FIRST, 'tz') and not (start and previous < start)
 
 -- The slot of the next job, and the offset that goes with it.
 local function choose_slot()
   if not every then
-    return tonumber(given_due), 0
+    return is_overdue and previous or tonumber(given_due), 0
   elseif is_same and place then
     return previous, stored_offset or previous % every -- the pending job keeps its slot
   end

@@ -17,6 +17,9 @@ local function refusal_of(keys, job, is_inner)
     return PARENT_UNSOUND
   end
   local own_key = job.id ~= '' and keys.base .. job.id
+  if own_key and not is_type(own_key, 'hash') then
+    return PARENT_UNSOUND
+  end
   local other = own_key and is_job(own_key) and redis.call('HGET', own_key, 'parentKey')
   if other and other ~= job.parent.key and redis.call('EXISTS', other) == 1 then
     return PARENT_CONFLICT

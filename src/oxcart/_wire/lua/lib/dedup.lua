@@ -5,9 +5,9 @@
 local function deduplicate(keys, job, length)
   local dedup = job.dedup
   local key = dedup_key(keys, dedup.id)
-  local holder = redis.call('GET', key)
+  local holder = redis.pcall('GET', key)
   local replaces = dedup.replace and not job.waits
-  if not holder then
+  if type(holder) ~= 'string' then -- another type under the name is no holder
     claim(key, job.id, dedup)
     return nil
   end

@@ -1,7 +1,5 @@
 -- Removing a job with its descendants (wire format, section 7.15).
--- Needs lib/queue, lib/jobs, lib/events, lib/parents and lib/remove.
-local SETS = { 'completed', 'children', 'delayed', 'failed', 'prioritized' }
-local LISTS = { 'wait', 'paused', 'active' }
+-- Needs lib/queue, lib/jobs, lib/events, lib/parents, lib/remove and lib/leave.
 local KINDS = {
   { ':processed', 'HKEYS' }, { ':failed', 'HKEYS' }, { ':unsuccessful', 'ZRANGE' },
   { ':dependencies', 'SMEMBERS' },
@@ -63,30 +61,24 @@ local function has_locked(jobs)
   return false
 end
 
--- Takes the id out of the state that holds it; returns the state's name in events.
-local function leave_state(keys, job_id)
-  for _, name in ipairs(SETS) do
-    if redis.call('ZREM', keys[name], job_id) == 1 then
-      return name == 'children' and 'waiting-children' or name
-    end
-  end
-  for _, name in ipairs(LISTS) do
-    if redis.call('LREM', keys[name], 0, job_id) > 0 then
-      return name
-    end
-  end
-  return 'unknown'
-end
-
--- Removes one job wherever it is. Event: removed, if it was there.
-local function remove_anywhere(job)
+-- Removes one job wherever it is; `left` is the list that it was in, if it left one already.
+-- Event: removed, if it was there.
+local function remove_anywhere(job, left)
   local keys = queue_keys(job.base)
   local parent = is_job(job.key) and parent_of(job.key)
   if parent then
     unlink_child(parent, job.key)
   end
-  local state = leave_state(keys, job.id)
+  local state = left or leave_state(keys, job.id)
   if remove_jobs(keys, { job.id }) > 0 then
     emit_trimmed(keys.events, max_events(keys.meta), 'removed', 'jobId', job.id, 'prev', state)
+  end
+end
+
+-- Removes jobs, each after its descendants.
+local function remove_family(jobs)
+  local left = leave_lists(jobs)
+  for _, job in ipairs(jobs) do
+    remove_anywhere(job, left[job.key])
   end
 end

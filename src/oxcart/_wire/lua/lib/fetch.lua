@@ -9,6 +9,7 @@ local function allowance(keys, count)
   end
   local limit = tonumber(meta[2] or '')
   if limit then
+    limit = math.ceil(limit)
     return math.min(count, math.max(0, limit - redis.call('LLEN', keys.active)))
   end
   return count

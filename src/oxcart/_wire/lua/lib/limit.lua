@@ -4,13 +4,14 @@
 local MANUAL_LIMIT = 9007199254740991
 
 -- The maximum and the window in ms; nothing without both. The queue's own maximum goes before the
--- worker's, the window the other way round.
+-- worker's, the window the other way round. Anybody may have written fractions: 2.5 jobs are reached
+-- with the third.
 local function limit_of(keys, worker)
   local meta = redis.call('HMGET', keys.meta, 'max', 'duration')
   local max = tonumber(meta[1] or '') or worker.limit_max
   local window = worker.limit_ms or tonumber(meta[2] or '')
   if max and window then
-    return max, window
+    return math.max(0, math.ceil(max)), int(math.min(math.max(1, math.floor(window)), MANUAL_LIMIT))
   end
 end
 
@@ -29,13 +30,17 @@ end
 
 -- Counts started jobs; a window opens with its first.
 local function count_started(keys, count, window)
-  if count > 0 and redis.call('INCRBY', keys.limiter, count) == count then
+  local started = count > 0 and redis.pcall('INCRBY', keys.limiter, count)
+  if type(started) == 'table' then -- no number: the jobs are taken by now
+    redis.call('SET', keys.limiter, count, 'PX', window)
+  elseif started == count then
     redis.call('PEXPIRE', keys.limiter, window)
   end
 end
 
 -- Holds all takes back for a time; a longer limit that stands already stays.
-local function limit_manually(keys, for_ms)
+local function limit_manually(keys, given_ms)
+  local for_ms = math.max(1, given_ms) -- the job is given back by now
   local standing = redis.call('GET', keys.limiter)
   if tonumber(standing or '') ~= MANUAL_LIMIT or redis.call('PTTL', keys.limiter) < for_ms then
     redis.call('SET', keys.limiter, int(MANUAL_LIMIT), 'PX', int(for_ms))

@@ -47,9 +47,10 @@ local function release_parent(parent, now)
   emit(keys.events, 'waiting', 'jobId', parent.id, 'prev', 'waiting-children')
 end
 
--- Takes a child out of its parent's pending ones; whether it was there.
+-- Takes a child out of its parent's pending ones; whether it was there. Of a parent that nobody
+-- looked at, the key may be anything: that must not end a removal halfway.
 local function settle_dependency(parent, child_key)
-  return redis.call('SREM', parent.key .. ':dependencies', child_key) == 1
+  return redis.pcall('SREM', parent.key .. ':dependencies', child_key) == 1
 end
 
 local function child_completed(parent, child_key, value, now)

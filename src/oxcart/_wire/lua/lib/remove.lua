@@ -36,7 +36,7 @@ end
 local function release_dedup(keys, job_id)
   local job_key = keys.base .. job_id
   local id = is_job(job_key) and redis.call('HGET', job_key, 'deid')
-  if id and redis.call('GET', keys.base .. 'de:' .. id) == job_id then
+  if id and redis.pcall('GET', keys.base .. 'de:' .. id) == job_id then
     redis.call('DEL', keys.base .. 'de:' .. id, keys.base .. 'dn:' .. id)
   end
 end

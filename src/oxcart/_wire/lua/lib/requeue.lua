@@ -9,7 +9,7 @@ local function read_kept(fields, now)
   end
   local delay = tonumber(options.delay) or 0
   return {
-    id = fields.jid, name = fields.name, data = fields.data, opts = fields.opts,
+    id = fields.jid, name = fields.name or '', data = fields.data or '{}', opts = fields.opts or '{}',
     timestamp = now, delay = delay, due = now + delay, priority = tonumber(options.priority) or 0,
     side = options.lifo == true and 'RPUSH' or 'LPUSH', scheduler = fields.rjk,
     parent = read_parent(fields.pk, fields.pd), deduplication = options.de,
@@ -32,14 +32,15 @@ local function requeue_kept(keys, dedup_id, now, length)
   local dedup = type(job.deduplication) == 'table' and job.deduplication or {}
   job.dedup = { id = dedup_id }
   redis.call('INCR', keys.id)
-  if dedup.ttl and not dedup.keepLastIfActive then
-    redis.call('SET', keys.base .. 'de:' .. dedup_id, job.id, 'PX', dedup.ttl)
+  local ttl = math.floor(tonumber(dedup.ttl) or 0)
+  if ttl > 0 and not dedup.keepLastIfActive then
+    redis.call('SET', keys.base .. 'de:' .. dedup_id, job.id, 'PX', int(ttl))
   else
     redis.call('SET', keys.base .. 'de:' .. dedup_id, job.id)
   end
   create_job(keys, job, length, marks)
   if fields.pdk then
-    redis.call('SADD', fields.pdk, keys.base .. job.id)
+    redis.pcall('SADD', fields.pdk, keys.base .. job.id)
   end
   set_markers(keys, marks)
 end
@@ -47,10 +48,11 @@ end
 -- The id is free again, unless it is held for a time; and the job kept for later is made.
 local function end_dedup(keys, dedup_id, job_id, now)
   local key = keys.base .. 'de:' .. dedup_id
-  if redis.call('PTTL', key) == -1 and redis.call('GET', key) == job_id then
+  -- Another type under the name is no holder, and no error: the job has left active by now.
+  if redis.call('PTTL', key) == -1 and redis.pcall('GET', key) == job_id then
     redis.call('DEL', key)
   end
-  if redis.call('EXISTS', keys.base .. 'dn:' .. dedup_id) == 1 then
+  if is_job(keys.base .. 'dn:' .. dedup_id) then
     requeue_kept(keys, dedup_id, now, max_events(keys.meta))
   end
 end

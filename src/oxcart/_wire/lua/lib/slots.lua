@@ -48,3 +48,13 @@ local function read_ms(text)
   end
   return math.floor(number)
 end
+
+-- What a definition (fields and values from argv[first] on) says of a field; false if nothing.
+local function field_of(argv, first, name)
+  for at = first, #argv, 2 do
+    if argv[at] == name then
+      return argv[at + 1]
+    end
+  end
+  return false
+end
