@@ -193,7 +193,7 @@ async def test_server_that_is_not_there_is_told_quickly(api: Api, prefix: str) -
 async def test_server_that_does_not_answer_is_told_in_the_time_that_was_set(
     api: Api, own_valkey: ValkeyServer, prefix: str
 ) -> None:
-    limits = Timeouts(connect="300ms", command="300ms")
+    limits = Timeouts(connect="1s", command="1s")
     async with api.Queue("q", redis_url=own_valkey.url, prefix=prefix, timeouts=limits) as queue:
         await queue.add("n")
         with own_valkey.stopped():
@@ -206,7 +206,7 @@ async def test_server_that_does_not_answer_is_told_in_the_time_that_was_set(
 
         assert "n" == (await queue.add("n")).name
 
-    assert took_s < 1.5
+    assert took_s < 5  # one call alone would take as long with the time that is usual
 
 
 def test_options_are_values() -> None:
