@@ -11,7 +11,8 @@ import pytest
 from tests.integration.engine.running import QUICK, is_in, running
 from tests.integration.queue.hand import Hand
 
-from oxcart import App, FailedJob, Job, JobInterrupted, JobState, Queue
+from oxcart import App, FailedJob, Job, JobInterrupted, JobState, Queue, Schedule
+from oxcart._engine.iterations import IterationMaker
 from oxcart._store.call import Call, command
 from oxcart.errors import JobFailed
 
@@ -132,3 +133,71 @@ async def test_cancelling_one_job_leaves_its_neighbours_alone(app: App, queue: Q
 
 def _delete_lock(queue: Queue, job_id: str) -> Call[int]:
     return command(("DEL", queue._keys.lock(job_id)), int)
+
+
+async def test_running_job_is_cancelled_however_short_its_lock_is(app: App, queue: Queue) -> None:
+    """The lock keeper renews more often than it looks for requests; it must look all the same."""
+
+    @app.job
+    async def work() -> None:
+        await asyncio.Event().wait()
+
+    async with running(app.worker(lock="1s")):
+        job = await is_in(queue, await work.enqueue(), JobState.ACTIVE)
+        await job.cancel("no longer wanted")
+        async with asyncio.timeout(CANCEL_S):
+            with pytest.raises(JobFailed, match="no longer wanted"):
+                await job.result()
+
+
+async def test_request_that_came_too_late_does_not_hit_the_jobs_next_run(
+    app: App, queue: Queue
+) -> None:
+    release = asyncio.Event()
+    runs: list[None] = []
+
+    @app.job
+    async def work() -> int:
+        runs.append(None)
+        if len(runs) == 1:
+            await release.wait()
+        else:
+            await asyncio.sleep(3)  # longer than it takes to look for requests
+        return len(runs)
+
+    async with running(app.worker(lock="30s")):
+        job = await is_in(queue, await work.options(job_id="same").enqueue(), JobState.ACTIVE)
+        await job.cancel("too late")
+        release.set()
+        assert 1 == await job.result()
+        await job.remove()
+
+        assert 2 == await (await work.options(job_id="same").enqueue()).result()
+
+
+async def test_schedulers_job_that_is_cancelled_early_is_not_its_last(
+    app: App, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its successor may take long to be made, while the server is away."""
+    is_making = asyncio.Event()
+    make = IterationMaker._make
+
+    async def slow_at_first(self: IterationMaker, *args: Any) -> Any:
+        if not is_making.is_set():
+            is_making.set()
+            await asyncio.Event().wait()
+        return await make(self, *args)
+
+    monkeypatch.setattr(IterationMaker, "_make", slow_at_first)
+
+    @app.job
+    async def tick() -> None: ...
+
+    async with running(app.worker(lock="30s")):
+        job = await tick.schedule("sch", Schedule.every("1h"))
+        await is_making.wait()
+        await job.cancel("not this one")
+        with pytest.raises(JobFailed, match="not this one"):
+            await job.result()
+
+    assert 1 == (await queue.get_counts()).delayed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from oxcart._engine.hold import Hold
 from oxcart._model.options import JobOptions
 from oxcart._model.outcome import (
     Completed,
+    Delayed,
     Failed,
     GivenBack,
     Outcome,
@@ -158,6 +160,17 @@ async def test_job_with_nothing_to_wait_for_is_given_back(app: App) -> None:
     again = bench.executor.reconsider(bench.running, 1)
 
     assert (GivenBack(), "7", "token") == (again.outcome, again.job_id, again.token)
+
+
+async def test_handler_that_waits_for_no_children_again_and_again_is_held_back(app: App) -> None:
+    bench = Bench(app, WaitForChildren())
+    await bench.outcome()
+    assert bench.running.record is not None
+    bench.running.record = replace(bench.running.record, attempts_started=100)
+
+    again = bench.executor.reconsider(bench.running, 1)
+
+    assert again.outcome == Delayed(1_000)
 
 
 async def test_answer_that_leaves_nothing_to_decide_is_raised(app: App) -> None:

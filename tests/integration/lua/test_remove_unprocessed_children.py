@@ -63,3 +63,17 @@ async def test_job_without_children_loses_none(space: Keyspace) -> None:
     assert await space.run(remove_unprocessed_children(space.keys, "p")) == 0
 
     assert space.read(without="") == before
+
+
+async def test_many_children_leave_the_others_in_their_order(space: Keyspace) -> None:
+    names = [f"c{number}" for number in range(50)]
+    others = [f"o{number}" for number in range(50)]
+    mixed = [name for pair in zip(names, others, strict=True) for name in pair]
+    space.write(waiting_parent(*map(space.keys.job, names)) | {"wait": mixed})
+    space.write({name: child(space, "p") for name in names})
+
+    assert await space.run(remove_unprocessed_children(space.keys, "p")) == 50
+
+    assert space.read() == {"p": job(), "wait": [*others, "p"], "marker": {"0": 0}}
+    removed = [event for event in space.events() if event[0] == "removed"]
+    assert sorted(removed) == sorted(("removed", name, "wait") for name in names)

@@ -195,3 +195,31 @@ async def test_wrong_key_is_refused_before_anything_is_written(
         await upsert(space)
 
     assert space.read() == {suffix: "mine"}
+
+
+async def test_job_of_a_pattern_that_is_due_and_was_not_taken_yet_is_kept(space: Keyspace) -> None:
+    """A program that upserts at its start may start before the workers are up again."""
+    await upsert(space, CRON, due_ms=CRON_DUE)
+    space.clock.ms = CRON_DUE + 5_000
+
+    again = await upsert(space, CRON, due_ms=CRON_DUE + 5 * MINUTE, data={"new": 1})
+
+    assert again == pending_at(CRON_DUE, 0, space.clock.ms)
+    found = space.read()
+    assert found["wait"] == [f"repeat:sch:{CRON_DUE}"]
+    assert found[f"repeat:sch:{CRON_DUE}"]["data"] == '{"new":1}'
+
+
+@pytest.mark.parametrize(
+    "changed", [Schedule.cron("*/6 * * * *"), Schedule.cron("*/5 * * * *", tz="Europe/Madrid")]
+)
+async def test_job_that_is_due_goes_with_a_pattern_that_is_changed(
+    space: Keyspace, changed: Schedule
+) -> None:
+    await upsert(space, CRON, due_ms=CRON_DUE)
+    space.clock.ms = CRON_DUE + 5_000
+    later = CRON_DUE + 5 * MINUTE
+
+    again = await upsert(space, changed, due_ms=later)
+
+    assert again == pending_at(later, later - space.clock.ms, space.clock.ms)

@@ -167,3 +167,11 @@ async def test_jobs_in_no_state_are_removed_and_no_other(
     names = {"stray", "de:d", "gone:logs", "gone:lock"}
     assert before - left == {f"{prefix}:q:{name}".encode() for name in names}
     assert [True] * 4 == [await queue.get_job(job.id) is not None for job in kept]
+
+
+async def test_no_job_is_older_than_time_itself(queue: Queue) -> None:
+    await queue.add("n")
+
+    assert [] == await queue.clean("36500d", state=JobState.WAITING)
+
+    assert 1 == (await queue.get_counts()).waiting
