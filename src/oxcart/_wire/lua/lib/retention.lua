@@ -1,10 +1,11 @@
 -- Prunes a finished set (wire format, section 9). Needs lib/remove.
 -- Upstream removes all of an excess in one call and blocks the server; this is bounded, so an
 -- excess goes over several finishes.
-local PRUNE_LIMIT = 1000
+local prune_left = 1000 -- how many jobs this call may still remove, whatever its runs ask for
 
 local function drop(set_key, keys, job_ids)
   if #job_ids > 0 then
+    prune_left = prune_left - #job_ids
     drop_jobs(keys, job_ids)
     redis.call('ZREM', set_key, unpack(job_ids))
   end
@@ -16,10 +17,9 @@ local function prune_by_age(set_key, keys, age_s, limit, now_ms)
 end
 
 local function prune_by_count(set_key, keys, count)
-  local excess = redis.call('ZCARD', set_key) - count
+  local excess = math.min(redis.call('ZCARD', set_key) - count, prune_left)
   if excess > 0 then
-    local stop = math.min(excess, PRUNE_LIMIT) - 1
-    drop(set_key, keys, redis.call('ZRANGE', set_key, 0, stop))
+    drop(set_key, keys, redis.call('ZRANGE', set_key, 0, excess - 1))
   end
 end
 
@@ -31,7 +31,7 @@ end
 -- Applies what a finished run keeps of its set; -1 sets no limit.
 local function prune(set_key, keys, run, now_ms)
   if run.keep_age >= 0 then
-    prune_by_age(set_key, keys, run.keep_age, math.min(run.keep_limit, PRUNE_LIMIT), now_ms)
+    prune_by_age(set_key, keys, run.keep_age, math.min(run.keep_limit, prune_left), now_ms)
   end
   if run.keep_count > 0 then
     prune_by_count(set_key, keys, run.keep_count)
