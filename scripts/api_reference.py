@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
 import api_text  # noqa: E402  # beside this script
+import layout  # noqa: E402
 
 import oxcart  # noqa: E402  # from the sources beside this script
 from oxcart import errors, sync  # noqa: E402
@@ -95,7 +96,7 @@ def page() -> str:
     lines += _sync_section()
     lines += _errors_section()
     text = "\n".join(lines)
-    return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
+    return layout.formatted(PAGE, re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n")
 
 
 def grouped() -> dict[str, tuple[str, ...]]:

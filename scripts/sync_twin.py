@@ -12,13 +12,14 @@ import ast
 import io
 import keyword
 import re
-import subprocess
 import sys
 import tokenize
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tokenize import TokenInfo
+
+import layout  # beside this script
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src/oxcart"
@@ -220,20 +221,9 @@ def _edited(source: str, edits: Sequence[Edit]) -> str:
 
 def _tidied(target: Path, source: str) -> str:
     """The source as ruff leaves it: sorted imports, none unused, the house's layout."""
-    ruff = [sys.executable, "-m", "ruff"]
-    name = ["--stdin-filename", str(target), "-"]
     fixes = ["--fix", "--fixable", "I001,F401,F811,RUF100", "--ignore", "E501,W291"]
-    fixed = _piped([*ruff, "check", *fixes, *name], source)
-    return _piped([*ruff, "format", *name], fixed)
-
-
-def _piped(command: Sequence[str], text: str) -> str:
-    done = subprocess.run(  # noqa: S603  # ruff, over our own sources
-        command, input=text, capture_output=True, text=True, check=False, cwd=ROOT
-    )
-    if done.returncode:
-        sys.exit(f"{' '.join(command)}\n{done.stdout[-2_000:]}\n{done.stderr}")
-    return done.stdout
+    command = [*layout.RUFF, "check", *fixes, "--stdin-filename", str(target), "-"]
+    return layout.formatted(target, layout.piped(command, source))
 
 
 def main() -> int:
