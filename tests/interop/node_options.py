@@ -8,7 +8,7 @@ from typing import Any
 from tests.interop.registry import JOB_OPTIONS
 
 from oxcart import Backoff, Deduplication, JobOptions, JobSpec, ParentPolicy, ParentRef, Retention
-from oxcart._wire.options_codec import epoch_ms
+from oxcart._model.clock import epoch_ms
 from oxcart.errors import ConfigError
 
 _POLICIES: dict[str, ParentPolicy] = {

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oxcart import Backoff, JobOptions, JobSpec, Retention
+from oxcart._model.clock import epoch_ms
 from oxcart._model.ids import RESERVED_IDS, check_job_id
 from oxcart._store.calls.adding import encode_job
 from oxcart._wire import fields
@@ -23,7 +24,7 @@ from oxcart._wire.codec import (
     read_job,
 )
 from oxcart._wire.events import read_event
-from oxcart._wire.options_codec import decode_options, encode_options, epoch_ms
+from oxcart._wire.options_codec import decode_options, encode_options
 from oxcart.errors import ConfigError, PayloadError
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))

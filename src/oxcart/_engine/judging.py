@@ -6,6 +6,7 @@ import traceback
 from datetime import datetime
 
 from oxcart._engine.threads import JobInterrupted
+from oxcart._model.clock import epoch_ms
 from oxcart._model.duration import to_ms
 from oxcart._model.outcome import (
     Delayed,
@@ -15,7 +16,6 @@ from oxcart._model.outcome import (
     WaitingForChildren,
 )
 from oxcart._model.outcome import RateLimited as RateLimitedOutcome
-from oxcart._wire.options_codec import epoch_ms
 from oxcart.errors import (
     ConfigError,
     Delay,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from oxcart._model.clock import epoch_ms
 from oxcart._model.duration import to_ms
 from oxcart._model.job import JobRecord
-from oxcart._wire.options_codec import epoch_ms
 
 STARTED_TOO_OFTEN = "job started more than allowable limit"
 

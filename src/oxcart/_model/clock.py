@@ -1,7 +1,8 @@
-"""Time, injected so that tests and the wire vectors can fix it."""
+"""Time, injected so that tests and the wire vectors can fix it, and counted as the wire has it."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Protocol
 
 
@@ -19,3 +20,8 @@ class ServerClock:
     def now_ms(self) -> int:
         """Always 0, which tells the script to ask the server."""
         return 0
+
+
+def epoch_ms(instant: datetime) -> int:
+    """An aware instant as milliseconds since the epoch."""
+    return round(instant.timestamp() * 1_000)

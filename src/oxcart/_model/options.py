@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, fields
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 from oxcart._model.duration import Duration, to_ms
 from oxcart._model.ids import check_job_id
@@ -154,7 +154,7 @@ class JobOptions:
         check_when("delay", self.delay)
         check_when("expires", self.expires)
         if self.timestamp is not None:
-            _check_aware("timestamp", self.timestamp)
+            check_aware("timestamp", self.timestamp)
         self._check_links()
 
     def _check_links(self) -> None:
@@ -170,9 +170,8 @@ class JobOptions:
 
     @property
     def dedup(self) -> Deduplication | None:
-        """The deduplication as a value, however it was given."""
-        given = self.deduplication
-        return Deduplication(id=given) if isinstance(given, str) else given
+        """The deduplication as a value, which it is however it was given."""
+        return cast("Deduplication | None", self.deduplication)
 
     @property
     def max_attempts(self) -> int:
@@ -180,6 +179,7 @@ class JobOptions:
         return max(1, self.attempts)
 
 
+_KNOWN = frozenset(item.name for item in fields(JobOptions))
 _KINDS: dict[str, tuple[type, ...]] = {
     "backoff": (Backoff,),
     "keep_completed": (Retention,),
@@ -202,22 +202,21 @@ def job_options(**options: Any) -> JobOptions:
     Raises:
         ConfigError: there is no such option; told with the one that was probably meant.
     """
-    known = {item.name for item in fields(JobOptions)}
     for name in options:
-        if name not in known:
-            meant = OPTION_NAMES_OF_BULLMQ.get(name) or _closest(name, known)
+        if name not in _KNOWN:
+            meant = OPTION_NAMES_OF_BULLMQ.get(name) or _closest(name)
             hint = (
                 f"; did you mean {meant!r}?"
                 if meant
-                else f"; there are: {', '.join(sorted(known))}"
+                else f"; there are: {', '.join(sorted(_KNOWN))}"
             )
             raise ConfigError(f"there is no job option {name!r}{hint}")
     return JobOptions(**options)
 
 
-def _closest(name: str, known: set[str]) -> str | None:
+def _closest(name: str) -> str | None:
     snake = re.sub(r"(?<=[a-z])([A-Z])", r"_\1", name).lower()
-    found = get_close_matches(snake, known, n=1, cutoff=0.7)
+    found = get_close_matches(snake, _KNOWN, n=1, cutoff=0.7)
     return found[0] if found else None
 
 
@@ -243,11 +242,12 @@ def check_range(name: str, value: object, low: int, high: int) -> None:
 def check_when(name: str, when: Duration | datetime | None) -> None:
     """Refuse what is neither a duration nor an aware instant."""
     if isinstance(when, datetime):
-        _check_aware(name, when)
+        check_aware(name, when)
     elif when is not None:
         to_ms(when, what=name)
 
 
-def _check_aware(name: str, value: datetime) -> None:
+def check_aware(name: str, value: datetime) -> None:
+    """Refuse an instant without a time zone."""
     if value.tzinfo is None:
         raise ConfigError(f"{name} is {value!r}, which has no time zone; give an aware datetime")

@@ -9,10 +9,11 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from oxcart._model.clock import epoch_ms
 from oxcart._model.cron import LAST_MS, cron_of, zone_of
 from oxcart._model.duration import Duration, to_ms
 from oxcart._model.json import JsonValue
-from oxcart._model.options import JobOptions
+from oxcart._model.options import JobOptions, check_aware
 from oxcart.errors import ConfigError
 
 _MAX_ID_LENGTH = 200
@@ -124,10 +125,8 @@ class Schedule:
         else:
             self._check_interval()
         for name, value in (("start", self.start), ("end", self.end)):
-            if value is not None and value.tzinfo is None:
-                raise ConfigError(
-                    f"{name} is {value!r}, which has no time zone; give an aware datetime"
-                )
+            if value is not None:
+                check_aware(name, value)
         if self.start is not None and self.end is not None and self.end <= self.start:
             raise ConfigError(f"end is {self.end}, which is not after start, {self.start}")
         if self.immediately and self.start is not None:
@@ -171,12 +170,12 @@ class Schedule:
     @property
     def start_ms(self) -> int | None:
         """The start in ms since the epoch."""
-        return None if self.start is None else _ms(self.start)
+        return None if self.start is None else epoch_ms(self.start)
 
     @property
     def end_ms(self) -> int | None:
         """The end in ms since the epoch."""
-        return None if self.end is None else _ms(self.end)
+        return None if self.end is None else epoch_ms(self.end)
 
     def next_after(self, instant: datetime) -> datetime | None:
         """The first time after an instant at which a new scheduler's job would be due.
@@ -184,7 +183,7 @@ class Schedule:
         Returns:
             The time; ``None`` if there is none any more.
         """
-        now = _ms(instant)
+        now = epoch_ms(instant)
         if self.every_ms is None:
             found = self.match_after_ms(now)
         else:
@@ -320,7 +319,3 @@ def _is_legacy_key(text: str) -> bool:
         return False
     ends, suffix = parts[2], parts[4]
     return (not ends or ends.isdigit()) and (suffix.isdigit() or " " in suffix)
-
-
-def _ms(instant: datetime) -> int:
-    return round(instant.timestamp() * 1_000)

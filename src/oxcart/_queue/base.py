@@ -8,7 +8,7 @@ from oxcart._model.clock import Clock
 from oxcart._model.ids import is_readable_id
 from oxcart._model.job import JobRecord
 from oxcart._store.call import Call
-from oxcart._store.calls import switching
+from oxcart._store.calls import reading, switching
 from oxcart._store.slots import check_slots
 from oxcart._store.store import Store
 from oxcart._version import __version__
@@ -65,6 +65,10 @@ class QueueBase:
         if code < 0:
             raise error_of(code, job_id=job_id, queue=self.name, expected=expected)
         return code
+
+    async def _now_ms(self) -> int:
+        """The time: the injected clock's, else the server's."""
+        return self._clock.now_ms() or await self._store.run(reading.server_time_ms())
 
     def _check_id(self, job_id: str) -> str:
         """Return an id that may be looked up.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from oxcart._model.duration import Duration, to_ms
 from oxcart._model.links import RateLimit
+from oxcart._model.states import JobState
 from oxcart._queue.base import QueueBase
-from oxcart._store.calls import limits
+from oxcart._store.calls import limits, reading, watching
 from oxcart.errors import ConfigError
 
 
@@ -24,12 +25,12 @@ class QueueLimits(QueueBase):
 
     async def get_concurrency(self) -> int | None:
         """How many jobs may run at a time in the whole fleet; ``None`` without a limit."""
-        return (await self._store.run(limits.read_limits(self._keys)))["concurrency"]
+        return (await self._store.run(watching.get_meta(self._keys))).concurrency
 
     async def is_maxed(self) -> bool:
         """Whether as many jobs run as the queue's concurrency allows."""
         concurrency = await self.get_concurrency()
-        active: int = await self._store.run(limits.count_active(self._keys))
+        active = await self._store.run(reading.count_state(self._keys, JobState.ACTIVE))
         return concurrency is not None and active >= concurrency
 
     async def set_rate_limit(self, limit: RateLimit | None) -> None:
@@ -41,11 +42,10 @@ class QueueLimits(QueueBase):
 
     async def get_rate_limit(self) -> RateLimit | None:
         """The queue's own rate limit."""
-        fields = await self._store.run(limits.read_limits(self._keys))
-        most, window_ms = fields["max"], fields["duration"]
-        if not most or not window_ms:
+        meta = await self._store.run(watching.get_meta(self._keys))
+        if not meta.rate_max or not meta.rate_ms:
             return None
-        return RateLimit(max=most, per=f"{window_ms}ms")
+        return RateLimit(max=meta.rate_max, per=f"{meta.rate_ms}ms")
 
     async def rate_limit(self, duration: Duration) -> None:
         """Take no job for a time.
@@ -69,7 +69,7 @@ class QueueLimits(QueueBase):
             The time left. Without any maximum: the window's, reached or not, or a negative number
             if none is open.
         """
-        most = max or (await self._store.run(limits.read_limits(self._keys)))["max"]
+        most = max or (await self._store.run(watching.get_meta(self._keys))).rate_max
         started, left_ms = await self._store.run_all(limits.read_window(self._keys))
         if most is None:
             return int(left_ms)

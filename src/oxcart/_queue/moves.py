@@ -9,7 +9,7 @@ from oxcart._model.json import JsonValue
 from oxcart._model.options import MAX_PRIORITY, check_range, check_when
 from oxcart._model.states import JobState, finished_state, state_of
 from oxcart._queue.base import QueueBase
-from oxcart._store.calls import details, moving, reading, sweeping, switching
+from oxcart._store.calls import details, moving, sweeping, switching
 from oxcart._wire.codec import encode_json
 from oxcart._wire.codes import Code, error_of
 from oxcart._wire.keys import STATE_SUFFIXES
@@ -294,10 +294,6 @@ class QueueMoves(QueueBase):
             is_done = bool(limit) and removed >= limit
             if is_done or swept.looked_at < sweeping.SCAN:
                 return _join_pages(pages, suffix)
-
-    async def _now_ms(self) -> int:
-        """The time: the injected clock's, else the server's."""
-        return self._clock.now_ms() or await self._store.run(reading.server_time_ms())
 
 
 def _join_pages(pages: list[list[str]], suffix: str) -> list[str]:

@@ -9,7 +9,7 @@ from oxcart._model.json import JsonValue
 from oxcart._model.options import JobOptions, job_options
 from oxcart._model.schedule import Schedule, SchedulerInfo, check_scheduler_id
 from oxcart._queue.base import QueueBase
-from oxcart._store.calls import reading, scheduling
+from oxcart._store.calls import scheduling
 from oxcart._store.calls.scheduling import EncodedScheduler, Upserted
 from oxcart._wire.codes import Code
 from oxcart.errors import ConfigError, JobError
@@ -106,7 +106,7 @@ class QueueSchedulers(QueueBase):
         # The scripts know no cron patterns, so the server's time is needed here.
         now_ms = 0
         if schedule.pattern is not None or schedule.end_ms is not None:
-            now_ms = self._clock.now_ms() or await self._store.run(reading.server_time_ms())
+            now_ms = await self._now_ms()
         if schedule.end_ms is not None and schedule.end_ms <= now_ms:
             raise ConfigError(f"end is {schedule.end}, which is over; nothing was changed")
         due_ms = self._first_ms(schedule, now_ms)

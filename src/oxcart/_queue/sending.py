@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from oxcart._model.clock import epoch_ms
 from oxcart._model.job import JobRecord, JobSpec
 from oxcart._store.calls.adding import Added
 from oxcart._wire.codes import Code, error_of
@@ -41,7 +42,7 @@ def record_of(spec: JobSpec, added: Added) -> JobRecord:
     options = spec.options
     created_at_ms = added.added_at_ms
     if options.timestamp is not None:
-        created_at_ms = round(options.timestamp.timestamp() * 1_000)
+        created_at_ms = epoch_ms(options.timestamp)
     return JobRecord(
         id=added.job_id,
         name=spec.name,

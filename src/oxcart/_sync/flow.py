@@ -81,6 +81,7 @@ class FlowProducer:
         self._store = store or SyncStore(locate(redis_url, data_dir), timeouts=timeouts)
         self._prefix = prefix
         self._clock = clock or ServerClock()
+        self._queues: dict[QueueKeys, Queue] = {}
         self._opened: set[str] = set()
 
     def add(self, flow: Flow | FlowNode) -> FlowJob:
@@ -149,7 +150,11 @@ class FlowProducer:
         self.close()
 
     def _queue(self, keys: QueueKeys) -> Queue:
-        return Queue(keys.queue, prefix=keys.prefix, clock=self._clock, store=self._store)
+        queue = self._queues.get(keys)
+        if queue is None:
+            queue = Queue(keys.queue, prefix=keys.prefix, clock=self._clock, store=self._store)
+            self._queues[keys] = queue
+        return queue
 
     def _place(self, flow: Flow) -> list[_Placed]:
         placed: dict[int, _Placed] = {}

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from oxcart._model.duration import Duration, to_ms
 from oxcart._model.links import RateLimit
-from oxcart._store.calls import limits
+from oxcart._model.states import JobState
+from oxcart._store.calls import limits, reading, watching
 from oxcart._sync.base import QueueBase
 from oxcart.errors import ConfigError
 
@@ -25,12 +26,12 @@ class QueueLimits(QueueBase):
 
     def get_concurrency(self) -> int | None:
         """How many jobs may run at a time in the whole fleet; ``None`` without a limit."""
-        return self._store.run(limits.read_limits(self._keys))["concurrency"]
+        return self._store.run(watching.get_meta(self._keys)).concurrency
 
     def is_maxed(self) -> bool:
         """Whether as many jobs run as the queue's concurrency allows."""
         concurrency = self.get_concurrency()
-        active: int = self._store.run(limits.count_active(self._keys))
+        active = self._store.run(reading.count_state(self._keys, JobState.ACTIVE))
         return concurrency is not None and active >= concurrency
 
     def set_rate_limit(self, limit: RateLimit | None) -> None:
@@ -42,11 +43,10 @@ class QueueLimits(QueueBase):
 
     def get_rate_limit(self) -> RateLimit | None:
         """The queue's own rate limit."""
-        fields = self._store.run(limits.read_limits(self._keys))
-        most, window_ms = fields["max"], fields["duration"]
-        if not most or not window_ms:
+        meta = self._store.run(watching.get_meta(self._keys))
+        if not meta.rate_max or not meta.rate_ms:
             return None
-        return RateLimit(max=most, per=f"{window_ms}ms")
+        return RateLimit(max=meta.rate_max, per=f"{meta.rate_ms}ms")
 
     def rate_limit(self, duration: Duration) -> None:
         """Take no job for a time.
@@ -70,7 +70,7 @@ class QueueLimits(QueueBase):
             The time left. Without any maximum: the window's, reached or not, or a negative number
             if none is open.
         """
-        most = max or self._store.run(limits.read_limits(self._keys))["max"]
+        most = max or self._store.run(watching.get_meta(self._keys)).rate_max
         started, left_ms = self._store.run_all(limits.read_window(self._keys))
         if most is None:
             return int(left_ms)

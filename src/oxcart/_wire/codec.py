@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -138,6 +139,11 @@ def read_job(job_id: str, raw: Mapping[bytes, bytes]) -> JobRecord:
 def pairs(flat: list[bytes]) -> dict[bytes, bytes]:
     """Turn a flat field-value list of a script's reply into a mapping."""
     return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def mapping_of(reply: Any) -> dict[bytes, bytes]:
+    """A hash's or a stream entry's fields: the client may have made a mapping of them already."""
+    return reply if isinstance(reply, dict) else pairs(reply)
 
 
 def _text(value: bytes | None) -> str | None:

@@ -14,6 +14,7 @@ from typing import Any, TypeGuard
 
 import msgspec
 
+from oxcart._model.clock import epoch_ms
 from oxcart._model.duration import Duration, to_ms
 from oxcart._model.links import PARENT_POLICIES, Deduplication, ParentPolicy, ParentRef
 from oxcart._model.options import MAX_PRIORITY, Backoff, JobOptions, Retention
@@ -108,11 +109,6 @@ def decode_options(text: bytes) -> tuple[JobOptions, str | None]:
     return JobOptions(**values), None
 
 
-def epoch_ms(instant: datetime) -> int:
-    """An aware instant as milliseconds since the epoch."""
-    return round(instant.timestamp() * 1_000)
-
-
 def approximate_delay_ms(delay: object) -> int:
     """The delay in ms; for an instant by this machine's clock: it is only shown, never used."""
     if isinstance(delay, datetime):
@@ -166,8 +162,7 @@ def _decode_retention(wire: object) -> Retention | None:
     )
 
 
-def _encode_deduplication(given: Deduplication | str) -> dict[str, object]:
-    dedup = Deduplication(id=given) if isinstance(given, str) else given
+def _encode_deduplication(dedup: Deduplication) -> dict[str, object]:
     wire: dict[str, object] = {"id": dedup.id}
     if dedup.ttl_ms is not None:
         wire["ttl"] = dedup.ttl_ms

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from oxcart import Backoff, JobOptions, Retention
+from oxcart._model.clock import epoch_ms
 from oxcart._wire.options_codec import (
     MAX_AGE_S,
     MAX_ATTEMPTS,
@@ -14,7 +15,6 @@ from oxcart._wire.options_codec import (
     approximate_delay_ms,
     decode_options,
     encode_options,
-    epoch_ms,
 )
 
 INSTANT = datetime(2023, 11, 14, 22, 13, 20, 123_000, tzinfo=UTC)

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from oxcart._model.clock import Clock
+from oxcart._model.clock import Clock, epoch_ms
 from oxcart._model.duration import to_ms
 from oxcart._model.job import JobSpec
 from oxcart._model.links import Deduplication
@@ -18,7 +18,7 @@ from oxcart._model.options import JobOptions
 from oxcart._store.call import Call, Word, script_call
 from oxcart._wire.codec import encode_json, encode_text
 from oxcart._wire.keys import QueueKeys
-from oxcart._wire.options_codec import encode_options, encode_parent, epoch_ms, queue_key
+from oxcart._wire.options_codec import encode_options, encode_parent, queue_key
 from oxcart.errors import PayloadError
 
 NONCE_MS = 60_000
@@ -80,12 +80,7 @@ def encode_job(
             name or the id cannot be written as UTF-8.
     """
     options = spec.options
-    data = encode_json(spec.data, what=f"the data of job {spec.name!r}")
-    if options.size_limit is not None and len(data) > options.size_limit:
-        raise PayloadError(
-            f"the data of job {spec.name!r} is {len(data)} bytes of JSON, "
-            f"over its size limit of {options.size_limit}; the job was not added"
-        )
+    data = encode_data(spec, what=f"the data of job {spec.name!r}", kept="the job was not added")
     encoded = encode_options(options, prefix=prefix)
     is_instant = isinstance(options.delay, datetime)
     delay = 0 if options.delay is None or is_instant else to_ms(options.delay)  # type: ignore[arg-type]
@@ -102,6 +97,26 @@ def encode_job(
         _ties(options, prefix, has_children=has_children),
     )
     return EncodedJob(name=spec.name, words=words, options=encoded)
+
+
+def encode_data(spec: JobSpec, *, what: str, kept: str) -> bytes:
+    """Write a job's data as JSON.
+
+    Args:
+        spec: the job.
+        what: what the data is, named in the errors.
+        kept: what stays as it was if the data is too long.
+
+    Raises:
+        PayloadError: JSON cannot hold the data, or it is longer than the job's ``size_limit``.
+    """
+    data = encode_json(spec.data, what=what)
+    limit = spec.options.size_limit
+    if limit is not None and len(data) > limit:
+        raise PayloadError(
+            f"{what} is {len(data)} bytes of JSON, over its size limit of {limit}; {kept}"
+        )
+    return data
 
 
 def _ties(options: JobOptions, prefix: str, *, has_children: bool) -> bytes:

@@ -14,7 +14,7 @@ from oxcart._model.flow import Dependencies, DependencyCounts
 from oxcart._model.json import JsonValue
 from oxcart._store.call import Call, Word, command, script_call
 from oxcart._store.calls.adding import NONCE_MS, Added, EncodedJob, read_added
-from oxcart._wire.codec import decode_json_or_text, pairs
+from oxcart._wire.codec import decode_json_or_text, mapping_of
 from oxcart._wire.keys import QueueKeys
 
 
@@ -112,16 +112,13 @@ def dependency_counts_of(replies: Sequence[int]) -> DependencyCounts:
 
 
 def _values(reply: Any) -> dict[str, JsonValue]:
-    return {key.decode(): decode_json_or_text(value) for key, value in _mapping(reply).items()}
+    return {key.decode(): decode_json_or_text(value) for key, value in mapping_of(reply).items()}
 
 
 def _texts(reply: Any) -> dict[str, str]:
-    return {key.decode(): value.decode(errors="replace") for key, value in _mapping(reply).items()}
-
-
-def _mapping(reply: Any) -> dict[bytes, bytes]:
-    # The client turns HGETALL's flat reply into a mapping; inside a script's it stays flat.
-    return reply if isinstance(reply, dict) else pairs(reply)
+    return {
+        key.decode(): value.decode(errors="replace") for key, value in mapping_of(reply).items()
+    }
 
 
 def _keys(reply: Any) -> tuple[str, ...]:

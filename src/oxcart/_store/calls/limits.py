@@ -28,16 +28,6 @@ def set_rate_limit(keys: QueueKeys, limit: RateLimit | None) -> Call[int]:
     return _configure(keys, "max", limit.max, "duration", limit.per_ms)
 
 
-def read_limits(keys: QueueKeys) -> Call[dict[str, int | None]]:
-    """The fields ``concurrency``, ``max`` and ``duration`` of the queue's settings."""
-    names = ("concurrency", "max", "duration")
-
-    def read(reply: list[bytes | None]) -> dict[str, int | None]:
-        return {name: _whole(value) for name, value in zip(names, reply, strict=True)}
-
-    return command(("HMGET", keys.meta, *names), read)
-
-
 def limit_manually(keys: QueueKeys, for_ms: int) -> Call[Any]:
     """Hold all takes back for a time."""
     return command(("SET", keys.limiter, MANUAL_LIMIT, "PX", max(1, for_ms)), lambda reply: reply)
@@ -56,14 +46,9 @@ def read_window(keys: QueueKeys) -> tuple[Call[int], Call[int]]:
     The second is -2 without a window and -1 for one that has no end.
     """
     return (
-        command(("GET", keys.limiter), lambda reply: _whole(reply) or 0),
+        command(("GET", keys.limiter), _started),
         command(("PTTL", keys.limiter), int),
     )
-
-
-def count_active(keys: QueueKeys) -> Call[int]:
-    """How many jobs are being run."""
-    return command(("LLEN", keys.active), int)
 
 
 def get_deduplication_holder(keys: QueueKeys, deduplication_id: str) -> Call[str | None]:
@@ -94,8 +79,8 @@ def _configure(keys: QueueKeys, *words: str | int) -> Call[int]:
     return script_call("configure_queue", (keys.base,), words, int, is_repeatable=True)
 
 
-def _whole(value: bytes | None) -> int | None:
+def _started(value: bytes | None) -> int:
     try:
-        return None if value is None else int(value)
+        return int(value or 0)
     except ValueError:
-        return None
+        return 0

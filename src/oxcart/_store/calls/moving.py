@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from oxcart._model.clock import Clock
+from oxcart._model.clock import Clock, epoch_ms
 from oxcart._model.duration import Duration, to_ms
 from oxcart._model.states import JobState
 from oxcart._store.call import Call, script_call
 from oxcart._wire.keys import QueueKeys
-from oxcart._wire.options_codec import epoch_ms
 
 DELAYED_STEP = 4_096
 """A delayed job's score is its due time in ms, times this (wire format, section 4.1)."""

@@ -13,7 +13,7 @@ from oxcart._model.job import JobRecord
 from oxcart._model.json import JsonValue
 from oxcart._model.states import JobState
 from oxcart._store.call import Call, command, script_call
-from oxcart._wire.codec import decode_json_or_text, pairs, read_job
+from oxcart._wire.codec import decode_json_or_text, mapping_of, pairs, read_job
 from oxcart._wire.keys import LIST_STATES, QueueKeys
 
 T = TypeVar("T")
@@ -135,7 +135,7 @@ def last_events(keys: QueueKeys, count: int) -> Call[list[tuple[bytes, dict[byte
     """The stream's last entries, newest first."""
 
     def read(reply: list[Any]) -> list[tuple[bytes, dict[bytes, bytes]]]:
-        return [(entry_id, _mapping(fields)) for entry_id, fields in reply]
+        return [(entry_id, mapping_of(fields)) for entry_id, fields in reply]
 
     return command(("XREVRANGE", keys.events, "+", "-", "COUNT", count), read)
 
@@ -168,7 +168,3 @@ def _read_result(reply: list[Any]) -> Result:
             return Result(JobState.UNKNOWN)
         case _:
             return Result(JobState.WAITING)
-
-
-def _mapping(fields: Any) -> dict[bytes, bytes]:
-    return fields if isinstance(fields, dict) else pairs(fields)

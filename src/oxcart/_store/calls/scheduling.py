@@ -11,7 +11,8 @@ from oxcart._model.clock import Clock
 from oxcart._model.job import JobSpec
 from oxcart._model.schedule import Schedule, SchedulerInfo
 from oxcart._store.call import Call, Word, command, script_call
-from oxcart._wire.codec import encode_json, encode_text, pairs
+from oxcart._store.calls.adding import encode_data
+from oxcart._wire.codec import encode_text, pairs
 from oxcart._wire.codes import Code
 from oxcart._wire.keys import QueueKeys
 from oxcart._wire.schedule_codec import (
@@ -23,7 +24,6 @@ from oxcart._wire.schedule_codec import (
     read_scheduler,
     template_text,
 )
-from oxcart.errors import PayloadError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +81,8 @@ def encode_scheduler(scheduler_id: str, schedule: Schedule, spec: JobSpec) -> En
             cannot be written as UTF-8.
     """
     options = spec.options
-    data = encode_json(spec.data, what=f"the data of scheduler {scheduler_id!r}")
-    if options.size_limit is not None and len(data) > options.size_limit:
-        raise PayloadError(
-            f"the data of scheduler {scheduler_id!r} is {len(data)} bytes of JSON, "
-            f"over its size limit of {options.size_limit}; nothing was changed"
-        )
+    what = f"the data of scheduler {scheduler_id!r}"
+    data = encode_data(spec, what=what, kept="nothing was changed")
     encode_text(scheduler_id, what="the scheduler's id")
     template = encode_template(options, prefix="")  # a template has no parent
     fields: list[Word] = []
