@@ -14,6 +14,8 @@ local with_children = ARGV[2] -- 1: its descendants too
 --- @include "lib/delayed"
 --- @include "lib/parents"
 --- @include "lib/remove"
+--- @include "lib/slots"
+--- @include "lib/pending"
 --- @include "lib/leave"
 --- @include "lib/family"
 

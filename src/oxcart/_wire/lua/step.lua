@@ -33,6 +33,7 @@ local argv = ARGV -- from 11 on, a run: see lib/runs
 --- @include "lib/parents"
 --- @include "lib/promote"
 --- @include "lib/remove"
+--- @include "lib/claim"
 --- @include "lib/requeue"
 --- @include "lib/retention"
 --- @include "lib/metrics"

@@ -20,6 +20,8 @@ local emits = ARGV[7] -- 1: emit cleaned
 --- @include "lib/delayed"
 --- @include "lib/parents"
 --- @include "lib/remove"
+--- @include "lib/slots"
+--- @include "lib/pending"
 
 local keys = queue_keys(base_key)
 local skip, width, newest = tonumber(offset), tonumber(scan), tonumber(newest_ms)

@@ -15,7 +15,7 @@ local function fail_parent(parent, child_key, now)
   release_parent(parent, now)
 end
 
--- What a child's final failure does to its parent: the first policy that is set (section 8.4).
+-- The first policy that is set counts.
 local function child_failed(parent, child_key, reason, now)
   if not (parent.fpof or parent.cpof or parent.idof or parent.rdof)
     or not settle_dependency(parent, child_key) then

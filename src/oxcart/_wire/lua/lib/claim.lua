@@ -1,13 +1,4 @@
--- Who holds a deduplication id (wire format, section 7.3). Needs lib/events.
-
-local function dedup_key(keys, id)
-  return keys.base .. 'de:' .. id
-end
-
--- The job to be made when the holder ends.
-local function next_key(keys, id)
-  return keys.base .. 'dn:' .. id
-end
+-- Who holds a deduplication id (wire format, section 7.3). Needs lib/queue and lib/events.
 
 local function claim(key, job_id, dedup)
   if dedup.ttl and not dedup.keep then

@@ -2,12 +2,11 @@
 -- Needs lib/events, lib/ready, lib/delayed, lib/promote, lib/limit, lib/take.
 
 -- How many jobs may be taken: none while paused, no more than the global concurrency leaves.
-local function allowance(keys, count)
-  local meta = redis.call('HMGET', keys.meta, 'paused', 'concurrency')
-  if meta[1] then
+local function allowance(keys, count, is_paused, concurrency)
+  if is_paused then
     return 0
   end
-  local limit = tonumber(meta[2] or '')
+  local limit = tonumber(concurrency or '')
   if limit then
     limit = math.ceil(limit)
     return math.min(count, math.max(0, limit - redis.call('LLEN', keys.active)))
@@ -33,9 +32,10 @@ end
 -- for how many ms the rate limit holds the rest back (0: it does not).
 local function fetch(keys, count, worker, now, dropped)
   promote_due(keys, now, dropped)
-  local max, window = limit_of(keys, worker)
+  local meta = redis.call('HMGET', keys.meta, 'paused', 'concurrency', 'max', 'duration')
+  local max, window = limit_of(meta[3], meta[4], worker)
   local unlimited = admitted(keys, count, max)
-  local allowed = math.min(unlimited, allowance(keys, count))
+  local allowed = math.min(unlimited, allowance(keys, count, meta[1], meta[2]))
   local taken, limited_ms = {}, 0
   if allowed > 0 then
     taken = take(keys, allowed, worker, now, dropped)

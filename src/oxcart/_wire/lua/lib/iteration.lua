@@ -3,16 +3,8 @@
 
 -- An error reply if a key that schedulers need is wrong; nil if all are right or not there.
 local function wrong_scheduler(keys, scheduler_key)
-  local wanted = {
-    [keys.scheduled] = 'zset', [scheduler_key] = 'hash', [keys.paused] = 'list',
-  }
-  for key, kind in pairs(wanted) do
-    local is_right, found = is_type(key, kind)
-    if not is_right then
-      return redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. found)
-    end
-  end
-  return nil
+  return refuse_type(keys.scheduled, 'zset') or refuse_type(scheduler_key, 'hash')
+    or refuse_type(keys.paused, 'list')
 end
 
 -- Which of the queue's sets or lists holds a job that nobody has taken yet; nil if none does.

@@ -3,13 +3,12 @@
 -- know a maximum.
 local MANUAL_LIMIT = 9007199254740991
 
--- The maximum and the window in ms; nothing without both. The queue's own maximum goes before the
--- worker's, the window the other way round. Anybody may have written fractions: 2.5 jobs are reached
--- with the third.
-local function limit_of(keys, worker)
-  local meta = redis.call('HMGET', keys.meta, 'max', 'duration')
-  local max = tonumber(meta[1] or '') or worker.limit_max
-  local window = worker.limit_ms or tonumber(meta[2] or '')
+-- The maximum and the window in ms; nothing without both. The queue's own maximum (as its meta hash
+-- has it) goes before the worker's, the window the other way round. Anybody may have written
+-- fractions: 2.5 jobs are reached with the third.
+local function limit_of(own_max, own_window, worker)
+  local max = tonumber(own_max or '') or worker.limit_max
+  local window = worker.limit_ms or tonumber(own_window or '')
   if max and window then
     return math.max(0, math.ceil(max)), int(math.min(math.max(1, math.floor(window)), MANUAL_LIMIT))
   end

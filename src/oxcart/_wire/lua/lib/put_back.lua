@@ -1,6 +1,6 @@
 -- A child that is run again (wire format, section 8.5). Needs lib/parents.
 
--- Puts a child that is run again back among its parent's pending ones (section 8.5).
+-- Puts it back among its parent's pending ones.
 local function put_child_back(job_key, state)
   local parent = parent_of(job_key)
   if not parent or not is_job(parent.key) then

@@ -11,3 +11,13 @@ local function queue_keys(base)
     limiter = base .. 'limiter', scheduled = base .. 'repeat',
   }
 end
+
+-- Who holds a deduplication id.
+local function dedup_key(keys, id)
+  return keys.base .. 'de:' .. id
+end
+
+-- The job to be made when the holder of a deduplication id ends.
+local function next_key(keys, id)
+  return keys.base .. 'dn:' .. id
+end

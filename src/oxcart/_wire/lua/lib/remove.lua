@@ -1,4 +1,4 @@
--- Removing jobs (wire format, sections 1.2, 7.3, 7.15). Needs lib/jobs and lib/parents.
+-- Removing jobs (wire format, sections 1.2, 7.3, 7.15). Needs lib/queue, lib/jobs and lib/parents.
 local JOB_SUFFIXES = { '', ':logs', ':dependencies', ':processed', ':failed', ':unsuccessful' }
 
 -- Deletes all keys of the jobs; returns how many existed.
@@ -36,8 +36,8 @@ end
 local function release_dedup(keys, job_id)
   local job_key = keys.base .. job_id
   local id = is_job(job_key) and redis.call('HGET', job_key, 'deid')
-  if id and redis.pcall('GET', keys.base .. 'de:' .. id) == job_id then
-    redis.call('DEL', keys.base .. 'de:' .. id, keys.base .. 'dn:' .. id)
+  if id and redis.pcall('GET', dedup_key(keys, id)) == job_id then
+    redis.call('DEL', dedup_key(keys, id), next_key(keys, id))
   end
 end
 
@@ -47,14 +47,4 @@ local function remove_jobs(keys, job_ids)
     release_dedup(keys, job_id)
   end
   return drop_jobs(keys, job_ids)
-end
-
--- Whether a job is the pending iteration of a living scheduler (section 7.15).
-local function is_pending_iteration(repeat_key, job_key, job_id)
-  local scheduler = is_job(job_key) and redis.call('HGET', job_key, 'rjk')
-  if not scheduler then
-    return false
-  end
-  local due = redis.call('ZSCORE', repeat_key, scheduler)
-  return due and job_id == 'repeat:' .. scheduler .. ':' .. string.format('%.0f', tonumber(due))
 end

@@ -1,5 +1,5 @@
 -- What a job that held a deduplication id leaves behind when it ends (wire format, section 7.3).
--- Needs lib/queue, lib/text, lib/events, lib/create and lib/parents.
+-- Needs lib/queue, lib/text, lib/events, lib/create, lib/parents and lib/claim.
 
 -- A job that was kept for later, from its hash.
 local function read_kept(fields, now)
@@ -18,7 +18,7 @@ end
 
 -- Makes the job that was kept while the holder ran, which then holds the id.
 local function requeue_kept(keys, dedup_id, now, length)
-  local later_key = keys.base .. 'dn:' .. dedup_id
+  local later_key = next_key(keys, dedup_id)
   local flat = redis.call('HGETALL', later_key)
   local fields = {}
   for at = 1, #flat, 2 do
@@ -33,11 +33,8 @@ local function requeue_kept(keys, dedup_id, now, length)
   job.dedup = { id = dedup_id }
   redis.call('INCR', keys.id)
   local ttl = math.floor(tonumber(dedup.ttl) or 0)
-  if ttl > 0 and not dedup.keepLastIfActive then
-    redis.call('SET', keys.base .. 'de:' .. dedup_id, job.id, 'PX', int(ttl))
-  else
-    redis.call('SET', keys.base .. 'de:' .. dedup_id, job.id)
-  end
+  local terms = { ttl = ttl > 0 and int(ttl), keep = dedup.keepLastIfActive }
+  claim(dedup_key(keys, dedup_id), job.id, terms)
   create_job(keys, job, length, marks)
   if fields.pdk then
     redis.pcall('SADD', fields.pdk, keys.base .. job.id)
@@ -47,12 +44,12 @@ end
 
 -- The id is free again, unless it is held for a time; and the job kept for later is made.
 local function end_dedup(keys, dedup_id, job_id, now)
-  local key = keys.base .. 'de:' .. dedup_id
+  local key = dedup_key(keys, dedup_id)
   -- Another type under the name is no holder, and no error: the job has left active by now.
   if redis.call('PTTL', key) == -1 and redis.pcall('GET', key) == job_id then
     redis.call('DEL', key)
   end
-  if is_job(keys.base .. 'dn:' .. dedup_id) then
+  if is_job(next_key(keys, dedup_id)) then
     requeue_kept(keys, dedup_id, now, max_events(keys.meta))
   end
 end

@@ -15,12 +15,18 @@ local function is_type(key, kind)
   return found == kind or found == 'none', found
 end
 
--- An error reply that names the first wrong key; nil if all are right or not there.
+-- An error reply that names a key that is not what it should be; nil if it is, or is not there.
+local function refuse_type(key, kind)
+  local is_right, found = is_type(key, kind)
+  return not is_right and redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. found) or nil
+end
+
+-- The same for the first wrong key of a queue.
 local function wrong_type(keys)
   for name, kind in pairs(KEY_TYPES) do
-    local is_right, found = is_type(keys[name], kind)
-    if not is_right then
-      return redis.error_reply('WRONGTYPE ' .. keys[name] .. ' is a ' .. found)
+    local refused = refuse_type(keys[name], kind)
+    if refused then
+      return refused
     end
   end
   return nil
