@@ -6,8 +6,8 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from os import PathLike
-from types import MappingProxyType, TracebackType
-from typing import Any, ParamSpec, Self, TypeVar, overload
+from types import MappingProxyType
+from typing import Any, ParamSpec, TypeVar, overload
 
 from oxcart import sync
 from oxcart._engine.extensions import Extensions, FailureHook, Surroundings
@@ -30,6 +30,7 @@ from oxcart._model.job import JobRecord
 from oxcart._model.json import JsonValue
 from oxcart._model.links import RateLimit
 from oxcart._model.options import Backoff, JobOptions, Retention, exponential
+from oxcart._queue.closing import Closing
 from oxcart._store.connection import Timeouts
 from oxcart._store.store import Store
 from oxcart._store.sync_store import SyncStore
@@ -48,7 +49,7 @@ _DEFAULT_COMPLETED = Retention(count=1_000, age="24h")
 _DEFAULT_FAILED = Retention(count=5_000, age="7d")
 
 
-class App(Extensions):
+class App(Closing, Extensions):
     """An application's jobs.
 
     ::
@@ -316,19 +317,6 @@ class App(Extensions):
         """Close the connections of the running event loop and those of blocking code."""
         await self._store.aclose()
         self._sync_store.close()
-
-    async def __aenter__(self) -> Self:
-        """Return the application itself."""
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the connections."""
-        await self.aclose()
 
     def _register(self, definition: JobDefinition[P, R]) -> JobDefinition[P, R]:
         key = (definition.queue, definition.name)

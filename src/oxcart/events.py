@@ -6,11 +6,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from os import PathLike
-from types import TracebackType
-from typing import Self
 
 from oxcart._engine.locating import locate
 from oxcart._engine.reconnect import Reconnect
+from oxcart._queue.closing import Closing
 from oxcart._store.blocking import BlockingConnection
 from oxcart._store.calls import reading
 from oxcart._store.connection import Timeouts
@@ -29,7 +28,7 @@ BLOCK_S = 2.0
 PAGE = 500
 
 
-class QueueEvents:
+class QueueEvents(Closing):
     """The events of a queue, as an async iterator that may be resumed after any event.
 
     ::
@@ -108,16 +107,3 @@ class QueueEvents:
         self._is_closed = True
         if self._owns_store:
             await self._store.aclose()
-
-    async def __aenter__(self) -> Self:
-        """Return the events themselves."""
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End the reading, and close the own connections."""
-        await self.aclose()

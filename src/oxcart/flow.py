@@ -6,14 +6,14 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from oxcart._engine.locating import locate
 from oxcart._model.clock import Clock, ServerClock
 from oxcart._model.flow import Flow, FlowNode
 from oxcart._model.links import ParentRef
 from oxcart._queue.base import VERSION
+from oxcart._queue.closing import Closing
 from oxcart._queue.sending import check_added, record_of
 from oxcart._store.calls import flows, reading, switching
 from oxcart._store.calls.adding import Added, encode_job
@@ -49,7 +49,7 @@ class _Placed:
     parent: _Placed | None
 
 
-class FlowProducer:
+class FlowProducer(Closing):
     """Adds flows: trees of jobs in which a parent runs when its children are settled.
 
     Connections are opened when they are first needed. On a cluster all queues of a flow must share
@@ -132,19 +132,6 @@ class FlowProducer:
         """Close the producer's own connections."""
         if self._owns_store:
             await self._store.aclose()
-
-    async def __aenter__(self) -> Self:
-        """Return the producer itself."""
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the producer's own connections."""
-        await self.aclose()
 
     def _queue(self, keys: QueueKeys) -> Queue:
         queue = self._queues.get(keys)

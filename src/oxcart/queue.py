@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from os import PathLike
-from types import TracebackType
-from typing import Self
 
 from oxcart._engine.locating import locate
 from oxcart._model.clock import Clock, ServerClock
 from oxcart._queue.adding import QueueAdds
 from oxcart._queue.children import QueueChildren
+from oxcart._queue.closing import Closing
 from oxcart._queue.limits import QueueLimits
 from oxcart._queue.moves import QueueMoves
 from oxcart._queue.reads import QueueReads
@@ -21,7 +20,14 @@ from oxcart._wire.keys import DEFAULT_PREFIX, QueueKeys
 
 
 class Queue(
-    QueueAdds, QueueReads, QueueMoves, QueueChildren, QueueLimits, QueueSchedulers, QueueWatching
+    Closing,
+    QueueAdds,
+    QueueReads,
+    QueueMoves,
+    QueueChildren,
+    QueueLimits,
+    QueueSchedulers,
+    QueueWatching,
 ):
     """A queue of jobs in Redis or Valkey, in the layout that BullMQ uses.
 
@@ -64,19 +70,6 @@ class Queue(
         """Close the queue's own connections."""
         if self._owns_store:
             await self._store.aclose()
-
-    async def __aenter__(self) -> Self:
-        """Return the queue itself."""
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the queue's own connections."""
-        await self.aclose()
 
     def __repr__(self) -> str:
         """Show the queue's name."""

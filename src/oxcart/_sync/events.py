@@ -7,8 +7,6 @@ import logging
 import time
 from collections.abc import Iterator
 from os import PathLike
-from types import TracebackType
-from typing import Self
 
 from oxcart._engine.locating import locate
 from oxcart._engine.reconnect import Reconnect
@@ -17,6 +15,7 @@ from oxcart._store.connection import Timeouts
 from oxcart._store.slots import check_slots
 from oxcart._store.sync_blocking import SyncBlockingConnection
 from oxcart._store.sync_store import SyncStore
+from oxcart._sync.closing import Closing
 from oxcart._wire.events import EventName, QueueEvent, read_event
 from oxcart._wire.keys import DEFAULT_PREFIX, QueueKeys
 from oxcart.errors import StoreUnavailable
@@ -30,7 +29,7 @@ BLOCK_S = 2.0
 PAGE = 500
 
 
-class QueueEvents:
+class QueueEvents(Closing):
     """The events of a queue, as an iterator that may be resumed after any event.
 
     ::
@@ -109,16 +108,3 @@ class QueueEvents:
         self._is_closed = True
         if self._owns_store:
             self._store.close()
-
-    def __enter__(self) -> Self:
-        """Return the events themselves."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End the reading, and close the own connections."""
-        self.close()

@@ -7,8 +7,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from oxcart._engine.locating import locate
 from oxcart._model.clock import Clock, ServerClock
@@ -22,6 +21,7 @@ from oxcart._store.connection import Timeouts
 from oxcart._store.slots import check_slots
 from oxcart._store.sync_store import SyncStore
 from oxcart._sync.base import VERSION
+from oxcart._sync.closing import Closing
 from oxcart._sync.job import Job
 from oxcart._sync.queue import Queue
 from oxcart._wire.keys import DEFAULT_PREFIX, QueueKeys, split_job_key
@@ -50,7 +50,7 @@ class _Placed:
     parent: _Placed | None
 
 
-class FlowProducer:
+class FlowProducer(Closing):
     """Adds flows: trees of jobs in which a parent runs when its children are settled.
 
     It blocks, and may be shared by threads.
@@ -135,19 +135,6 @@ class FlowProducer:
         """Close the producer's own connections."""
         if self._owns_store:
             self._store.close()
-
-    def __enter__(self) -> Self:
-        """Return the producer itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the producer's own connections."""
-        self.close()
 
     def _queue(self, keys: QueueKeys) -> Queue:
         queue = self._queues.get(keys)

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 from os import PathLike
-from types import TracebackType
-from typing import Self
 
 from oxcart._engine.locating import locate
 from oxcart._model.clock import Clock, ServerClock
@@ -13,6 +11,7 @@ from oxcart._store.connection import Timeouts
 from oxcart._store.sync_store import SyncStore
 from oxcart._sync.adding import QueueAdds
 from oxcart._sync.children import QueueChildren
+from oxcart._sync.closing import Closing
 from oxcart._sync.limits import QueueLimits
 from oxcart._sync.moves import QueueMoves
 from oxcart._sync.reads import QueueReads
@@ -22,7 +21,14 @@ from oxcart._wire.keys import DEFAULT_PREFIX, QueueKeys
 
 
 class Queue(
-    QueueAdds, QueueReads, QueueMoves, QueueChildren, QueueLimits, QueueSchedulers, QueueWatching
+    Closing,
+    QueueAdds,
+    QueueReads,
+    QueueMoves,
+    QueueChildren,
+    QueueLimits,
+    QueueSchedulers,
+    QueueWatching,
 ):
     """A queue of jobs in Redis or Valkey, in the layout that BullMQ uses.
 
@@ -67,19 +73,6 @@ class Queue(
         """Close the queue's own connections."""
         if self._owns_store:
             self._store.close()
-
-    def __enter__(self) -> Self:
-        """Return the queue itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the queue's own connections."""
-        self.close()
 
     def __repr__(self) -> str:
         """Show the queue's name."""
