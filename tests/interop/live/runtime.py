@@ -19,6 +19,10 @@ SOURCES = Path(__file__).parent / "node"
 CACHE = Path(__file__).parents[3] / ".cache" / "interop-node"
 OLDEST_NODE = 18
 INSTALL_S = 100
+MANIFESTS = ("package.json", "package-lock.json")
+
+_OUR_FAULTS = frozenset({"EUSAGE", "EJSONPARSE", "EINTEGRITY"})
+"""What npm says when the manifests are wrong; anything else is about the machine or the network."""
 
 
 class RuntimeMissing(Exception):
@@ -53,21 +57,26 @@ def find_node() -> Node:
     )
 
 
-def install(node: Node) -> Path:
-    """Install what the lock file says, unless it is there.
+def install(node: Node, sources: Path = SOURCES, cache: Path = CACHE) -> Path:
+    """Install what a lock file says, unless it is there.
+
+    Args:
+        node: whose npm does it.
+        sources: the folder that has ``package.json`` and ``package-lock.json``.
+        cache: where what is installed is kept, by what the two say.
 
     Returns:
         The folder that has ``node_modules``.
 
     Raises:
-        RuntimeMissing: npm could not install it.
+        RuntimeMissing: npm could not install it here.
     """
-    target = CACHE / _fingerprint()
-    CACHE.mkdir(parents=True, exist_ok=True)
+    target = cache / _fingerprint(sources)
+    cache.mkdir(parents=True, exist_ok=True)
     # Processes of one run, and several runs, may come here at the same time.
-    with _locked(CACHE / "lock"):
+    with _locked(cache / "lock"):
         if not target.exists():
-            _install_into(target, node)
+            _install_into(target, node, sources)
     return target
 
 
@@ -87,19 +96,19 @@ def _major_of(program: str) -> int:
     return int(version[1]) if version else 0
 
 
-def _fingerprint() -> str:
+def _fingerprint(sources: Path) -> str:
     digest = hashlib.sha256()
-    for name in ("package.json", "package-lock.json"):
-        digest.update((SOURCES / name).read_bytes())
+    for name in MANIFESTS:
+        digest.update((sources / name).read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _install_into(target: Path, node: Node) -> None:
-    with tempfile.TemporaryDirectory(dir=CACHE) as name:
+def _install_into(target: Path, node: Node, sources: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=target.parent) as name:
         folder = Path(name) / "installed"
         folder.mkdir()
-        for file in ("package.json", "package-lock.json"):
-            shutil.copy(SOURCES / file, folder)
+        for file in MANIFESTS:
+            shutil.copy(sources / file, folder)
         _run_npm(node, folder)
         # Moved when it is whole, so that a run that is cut short leaves nothing to trip over.
         folder.rename(target)
@@ -123,10 +132,19 @@ def _run_npm(node: Node, folder: Path) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise RuntimeMissing(f"BullMQ could not be installed in {INSTALL_S} s") from error
+        raise RuntimeMissing(f"npm could not install its packages in {INSTALL_S} s") from error
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.startswith("npm error ")]
-        raise RuntimeMissing(f"npm could not install BullMQ: {'; '.join(said[:3])}")
+        _give_up(done.stderr)
+
+
+def _give_up(output: str) -> None:
+    code = re.search(r"npm (?:error|ERR!) code (\S+)", output)
+    if code and code[1] in _OUR_FAULTS:
+        raise AssertionError(f"npm refuses the manifests:\n{output}")
+    said = [line for line in output.splitlines() if line.startswith("npm error ")]
+    raise RuntimeMissing(
+        f"npm could not install its packages; is its registry reachable? {'; '.join(said[:3])}"
+    )
 
 
 @contextmanager
