@@ -6,23 +6,23 @@ Whatever is wrong with a job is found out here, inside the job's own run, so tha
 from __future__ import annotations
 
 import asyncio
-import enum
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import random as _random
 
 from oxcart._engine.context import JobContext, set_current
+from oxcart._engine.deadlines import Deadlines
 from oxcart._engine.handler import Handler, Handlers
-from oxcart._engine.hold import Hold
 from oxcart._engine.iterations import IterationMaker
 from oxcart._engine.judging import failure_of, final, judge
 from oxcart._engine.middleware import tell_success
 from oxcart._engine.refusing import refusal_of
 from oxcart._engine.retry_policy import RetryJudge
+from oxcart._engine.running_job import CancelReason, RunningJob
 from oxcart._model.clock import ServerClock
 from oxcart._model.job import JobRecord
-from oxcart._model.options import Retention
+from oxcart._model.options import JobOptions, Retention
 from oxcart._model.outcome import (
     Completed,
     Delayed,
@@ -32,7 +32,7 @@ from oxcart._model.outcome import (
     Outcome,
     decide,
 )
-from oxcart._store.calls.stepping import EndedRun, TakenJob
+from oxcart._store.calls.stepping import EndedRun, Terms
 from oxcart._store.store import Store
 from oxcart._wire.codec import encode_json, read_job
 from oxcart._wire.codes import Code, error_of
@@ -44,59 +44,10 @@ _PATIENT_RUNS = 20
 """How many runs that are no attempts a job may have before an empty wait for children is slowed."""
 _PAUSE_MS = 1_000
 
+_MOST_TERMS = 1_000
+"""How many different options of jobs are remembered with what follows from them."""
+
 log = logging.getLogger("oxcart.jobs")
-
-
-class CancelReason(enum.Enum):
-    """Why a running job is cancelled."""
-
-    STOPPING = "stopping"
-    """The worker stops: the job goes back, no attempt is counted."""
-    LOST = "lost"
-    """The lock is gone: nothing may be written."""
-    ABANDONED = "abandoned"
-    """It did not end when it was timed out; it has been written as failed already."""
-    CANCELLED = "cancelled"
-    """Somebody asked for it: the job fails for good."""
-
-
-@dataclass(slots=True, eq=False)
-class RunningJob:
-    """A job being run.
-
-    Attributes:
-        taken: as it was taken.
-        hold: the right to it.
-        record: its fields, once they were read.
-        handler: what runs it, once it was found.
-        deadline: when it is over time, in the loop's seconds.
-        overdue_since: when it was first seen over time.
-        task: the task that runs it.
-        cancelled_for: set before the task is cancelled.
-        cancel_reason_text: why, in the words of who asked for it.
-    """
-
-    taken: TakenJob
-    hold: Hold
-    record: JobRecord | None = None
-    handler: Handler | None = None
-    deadline: float | None = None
-    overdue_since: float | None = None
-    task: asyncio.Task[EndedRun] | None = None
-    cancelled_for: CancelReason | None = None
-    cancel_reason_text: str | None = None
-
-    def cancel(self, reason: CancelReason, text: str | None = None) -> None:
-        """Cancel the run, once.
-
-        Args:
-            reason: why.
-            text: the same in the words of who asked for it, kept as the job's failed reason.
-        """
-        if self.cancelled_for is None and self.task is not None:
-            self.cancelled_for = reason
-            self.cancel_reason_text = text
-            self.task.cancel(text or reason.value)
 
 
 class Executor:
@@ -135,13 +86,20 @@ class Executor:
         self._random = random
         self._retry_judge = RetryJudge(handlers.backoff_strategies, random)
         self._nobody = Handler(invoke=_run_by_nobody, on_failure=handlers.on_failure)
+        self._deadlines = Deadlines()
+        self._terms: dict[int, tuple[JobOptions, Terms, Terms]] = {}
 
     async def run(self, running: RunningJob) -> EndedRun:
         """Run a job to its end and say what became of it. Never raises."""
+        running.has_begun = True
+        if running.cancelled_for is not None:
+            return self.ended(running, _outcome_of_unbegun(running.cancelled_for))
         record = read_job(running.taken.job_id, running.taken.fields)
         running.record = record
         # Before the job runs, so that one that fails or takes long holds up no schedule.
-        result = await self._make_next(running, record) or await self._attempt(running, record)
+        result = None if record.scheduler_id is None else await self._make_next(running, record)
+        if result is None:
+            result = await self._attempt(running, record)
         if isinstance(result, Failure):
             result = self._decide(result, record)
         if not running.hold.is_valid:
@@ -154,19 +112,28 @@ class Executor:
         if record is None:
             return EndedRun(job_id=taken.job_id, token=taken.token, outcome=outcome)
         options = record.options
-        is_success = isinstance(outcome, Completed)
-        own = options.keep_completed if is_success else options.keep_failed
-        default = self._keep_completed if is_success else self._keep_failed
+        if_completed, if_failed = self._terms_of(options)
         return EndedRun(
             job_id=taken.job_id,
             token=taken.token,
             outcome=outcome,
-            attempts=options.attempts,
-            lifo=options.lifo,
-            keep=own if own is not None else default,
+            terms=if_completed if isinstance(outcome, Completed) else if_failed,
             earlier_traces=record.stacktrace,
             trace_limit=options.stacktrace_limit,
         )
+
+    def _terms_of(self, options: JobOptions) -> tuple[Terms, Terms]:
+        """What becomes of a job with these options: if it completes, and if not."""
+        # By identity: most jobs of a queue share an object, and comparing two takes long.
+        known = self._terms.get(id(options))
+        if known is not None and known[0] is options:
+            return known[1], known[2]
+        if_completed = _terms(options, options.keep_completed or self._keep_completed)
+        if_failed = _terms(options, options.keep_failed or self._keep_failed)
+        if len(self._terms) >= _MOST_TERMS:
+            self._terms.clear()
+        self._terms[id(options)] = (options, if_completed, if_failed)
+        return if_completed, if_failed
 
     def reconsider(self, running: RunningJob, code: int) -> EndedRun:
         """Say what becomes of a run whose outcome the server refused.
@@ -195,8 +162,6 @@ class Executor:
         return self.ended(running, self._decide(failure, record))
 
     async def _make_next(self, running: RunningJob, record: JobRecord) -> Outcome | Failure | None:
-        if record.scheduler_id is None:
-            return None
         try:
             return await self._iterations.make_next(running.taken, record, running.hold)
         except asyncio.CancelledError as error:
@@ -222,21 +187,19 @@ class Executor:
     ) -> Outcome | Failure:
         context = JobContext(record, self._store, self._keys, running.hold)
         set_current(context)
-        limit = None if handler.timeout_ms is None else handler.timeout_ms / 1_000
-        timeout = asyncio.timeout(limit)
-        running.deadline = timeout.when()
+        if handler.timeout_ms is not None:
+            self._deadlines.start(running, handler.timeout_ms)
         try:
-            async with timeout:
-                value = await handler.invoke(context)
+            value = await handler.invoke(context)
             outcome = Completed(encode_json(value, what="what the handler returned"))
         except asyncio.CancelledError as error:
             return self._cancelled(running, record, error)
-        except TimeoutError as error:
-            reason = f"timed out after {handler.timeout_ms} ms" if timeout.expired() else None
-            return self._retried(running, record, failure_of(error, reason), error)
         # Whatever a handler raises, SystemExit included, ends its job and not the worker.
         except BaseException as error:  # noqa: BLE001
             return self._judged(running, record, error)
+        finally:
+            if handler.timeout_ms is not None:
+                self._deadlines.stop(running, handler.timeout_ms)
         if self._handlers.after and running.hold.is_valid:
             await tell_success(self._handlers.after, context, value, running.deadline)
         return outcome
@@ -263,9 +226,18 @@ class Executor:
                 return Lost()
             case CancelReason.CANCELLED:
                 return final(running.cancel_reason_text or "cancelled")
+            case CancelReason.TIMED_OUT:
+                return self._timed_out(running, record, error)
             case None:  # the handler cancelled itself
                 failure = Failure(reason="the handler was cancelled", trace="CancelledError")
                 return self._retried(running, record, failure, error)
+
+    def _timed_out(self, running: RunningJob, record: JobRecord, error: BaseException) -> Failure:
+        limit = running.handler.timeout_ms if running.handler else None
+        timeout = TimeoutError()
+        timeout.__cause__ = error
+        failure = failure_of(timeout, f"timed out after {limit} ms")
+        return self._retried(running, record, failure, timeout)
 
     def _retried(
         self, running: RunningJob, record: JobRecord, failure: Failure, error: BaseException
@@ -288,6 +260,19 @@ class Executor:
             backoff=record.options.backoff,
             random=self._random,
         )
+
+
+def _terms(options: JobOptions, keep: Retention) -> Terms:
+    return Terms(attempts=options.attempts, lifo=options.lifo, keep=keep)
+
+
+def _outcome_of_unbegun(reason: CancelReason) -> Outcome:
+    """What becomes of a job whose run was cancelled before it had begun."""
+    # One that somebody cancelled is failed by whoever takes it next: a scheduler's job needs its
+    # successor first.
+    if reason in (CancelReason.STOPPING, CancelReason.CANCELLED):
+        return GivenBack()
+    return Lost()
 
 
 def _again(record: JobRecord) -> Outcome:

@@ -10,16 +10,18 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from oxcart._engine.executor import NOTHING_TO_WAIT_FOR, CancelReason, Executor, RunningJob
-from oxcart._engine.handler import FailedJob, OnFailure
+from oxcart._engine.begun import Begun
+from oxcart._engine.executor import NOTHING_TO_WAIT_FOR, Executor
+from oxcart._engine.failure_hooks import FailureHooks
 from oxcart._engine.hold import Hold
 from oxcart._engine.lock_keeper import LockKeeper
 from oxcart._engine.reconnect import Reconnect
+from oxcart._engine.running_job import CancelReason, RunningJob
 from oxcart._engine.stepper import Stepper
-from oxcart._model.outcome import Failed, GivenBack, Lost, Outcome, Retried
+from oxcart._model.outcome import Completed, Failed, GivenBack, Lost, Outcome, Retried
 from oxcart._store.calls.stepping import EndedRun, StepReply, TakenJob
 from oxcart._wire.codes import Code
 from oxcart._wire.keys import QueueKeys
@@ -38,12 +40,23 @@ LIMITED_LOOK_MS = 250.0
 OVERTIME_S = 5.0
 """How long a handler may go on after it was cancelled before its place is given away."""
 DUE_SLACK_S = 0.001
+SPLIT_FROM = 16
+"""From so many places on, a step fills half of them: the server works on one half's step while
+this process runs the other's jobs."""
 
 
 @dataclass(slots=True)
 class _Ended:
     run: EndedRun
     job: RunningJob
+
+
+@dataclass(slots=True)
+class _Step:
+    written: list[_Ended]
+    count: int
+    started_at: float
+    reply: Begun[StepReply]
 
 
 class Fetcher:
@@ -77,13 +90,16 @@ class Fetcher:
         self._keeper = keeper
         self._keys = keys
         self._concurrency = concurrency
+        is_split = concurrency >= SPLIT_FROM
+        self._most_taken = min(MAX_BATCH, -(-concurrency // 2) if is_split else concurrency)
         self._arm = arm
         self._pass_on = pass_on
         self._loop = asyncio.get_running_loop()
-        self._running: set[RunningJob] = set()
-        self._hooks: set[asyncio.Task[None]] = set()
+        self._running: dict[Hold, RunningJob] = {}
+        self._arriving = 0
         self._ended: deque[_Ended] = deque()
         self._wake = asyncio.Event()
+        self._hooks = FailureHooks(keys.queue, on_end=self._wake.set)
         self._may_have_work = True
         self._is_limited = False
         self._is_draining = False
@@ -103,15 +119,16 @@ class Fetcher:
     @property
     def has_nothing_to_lose(self) -> bool:
         """Whether no job runs and no result waits to be written."""
-        return not (self._running or self._ended or self._writing or self._hooks)
+        return not (self._running or self._ended or self._writing or self._hooks.running_count)
 
     async def run(self) -> None:
         """Step until cancelled."""
         while True:
             await self._wake_up()
-            while self._has_something_to_do():
-                await self._step()
-            if not (self._running or self._ended or self._hooks):
+            step = self._begin_step()
+            while step is not None:
+                step = await self._go_on_from(step)
+            if not (self._running or self._ended or self._hooks.running_count):
                 self.is_idle.set()
 
     def on_work(self) -> None:
@@ -136,14 +153,13 @@ class Fetcher:
     def cancel_running(self) -> None:
         """Cancel every running job and hook; jobs that end in time go back to the queue."""
         self._is_cancelling = True
-        for job in list(self._running):
+        for job in list(self._running.values()):
             job.cancel(CancelReason.STOPPING)
-        for hook in list(self._hooks):
-            hook.cancel()
+        self._hooks.cancel()
 
     def give_back_running(self) -> None:
         """Put the jobs back whose handlers do not end although they were cancelled."""
-        for job in list(self._running):
+        for job in list(self._running.values()):
             log.error("job.ignores_cancellation %s", self._describe(job))
             job.hold.is_lost = True
             job.cancelled_for = CancelReason.ABANDONED
@@ -152,7 +168,7 @@ class Fetcher:
     def abandon_overdue(self) -> None:
         """Fail the jobs whose handlers went on long after they were timed out."""
         now = self._loop.time()
-        for job in list(self._running):
+        for job in list(self._running.values()):
             if job.deadline is None or now <= job.deadline:
                 continue
             # Counted from the first look: while the loop is blocked, nobody can end in time.
@@ -169,10 +185,10 @@ class Fetcher:
         return bool(self._ended) or (self._may_have_work and self._take_count() > 0)
 
     def _free(self) -> int:
-        return self._concurrency - len(self._running)
+        return self._concurrency - len(self._running) - self._arriving
 
     def _take_count(self) -> int:
-        return 0 if self._is_draining else min(self._free(), MAX_BATCH)
+        return 0 if self._is_draining else min(self._free(), self._most_taken)
 
     async def _wake_up(self) -> None:
         if not self._has_something_to_do():
@@ -180,46 +196,56 @@ class Fetcher:
         self._wake.clear()
         self.is_idle.clear()
 
-    async def _step(self) -> None:
+    def _begin_step(self) -> _Step | None:
+        """Send the next step, if there is anything to end or to take."""
+        if not self._has_something_to_do():
+            return None
         ended = [self._ended.popleft() for _ in range(min(len(self._ended), MAX_BATCH))]
-        written = [item for item in ended if not isinstance(item.run.outcome, Lost)]
-        count = self._take_count()
+        written = [item for item in ended if type(item.run.outcome) is not Lost]
+        count = self._take_count() if self._may_have_work else 0
         if not written and not count:
-            return
+            return self._begin_step()
         # What is heard of while the step is under way counts for the next one.
         self._may_have_work = False
         self._writing = len(written)
-        started_at = time.monotonic()
+        sending = self._stepper.step([item.run for item in written], count)
+        return _Step(written, count, time.monotonic(), Begun(sending))
+
+    async def _go_on_from(self, step: _Step) -> _Step | None:
+        """Wait for a step's reply; send the next step, and then run what this one took."""
         try:
-            reply = await self._stepper.step([item.run for item in written], count)
+            reply = await step.reply
         except ScriptFailed as error:
-            await self._recover_from(error, written)
+            await self._recover_from(error, step.written)
             self._writing = 0
             self._may_have_work = True
-            return
+            return self._begin_step()
         self._writing = 0
         self._trouble.reset()
-        for item, code in zip(written, reply.codes, strict=True):
-            self._settle(item, code)
-        self._start(reply, count, started_at)
+        self._settle_all(step.written, reply.codes)
+        self._note(reply, step.count)
+        self._arriving = len(reply.taken)
+        following = self._begin_step()
+        self._arriving = 0
+        self._launch_all(reply.taken, step.started_at)
+        return following
 
     async def _recover_from(self, error: ScriptFailed, written: list[_Ended]) -> None:
         if self._trouble.is_first:
             log.error("worker.step_failed queue=%s: %s", self._keys.queue, error)
         by_run = {id(item.run): item for item in written}
         for run, code in await self._stepper.end_one_by_one([item.run for item in written]):
-            self._settle(by_run.pop(id(run)), code)
+            self._settle_all([by_run.pop(id(run))], [code])
         for item in by_run.values():
             # Its lock must run out: only then is the job recovered as stalled.
-            self._keeper.release(self._keys, item.job.hold)
+            self._keeper.release(self._keys, [item.job.hold])
         await self._trouble.wait()
 
-    def _start(self, reply: StepReply, count: int, started_at: float) -> None:
+    def _note(self, reply: StepReply, count: int) -> None:
+        """Take note of how the queue stands after a step that asked for so many jobs."""
         self._server_offset_ms = reply.now_ms - time.monotonic() * 1_000
         for job_id in reply.dropped:
             log.error("job.dropped queue=%s job_id=%s: it has no data", self._keys.queue, job_id)
-        for taken in reply.taken:
-            self._launch(taken, started_at)
         self._is_limited = reply.limited_ms > 0
         # A repeated step is answered from memory, without the jobs whose locks ran out since.
         if count == 0 or len(reply.taken) == count or self._stepper.has_repeated:
@@ -231,55 +257,77 @@ class Fetcher:
             elif reply.next_due_ms is not None:
                 self._set_due_timer(reply.next_due_ms - reply.now_ms)
 
-    def _launch(self, taken: TakenJob, started_at: float) -> None:
-        expires_at = self._keeper.expiry_from(started_at)
-        hold = Hold(self._keys.queue, taken.job_id, taken.token, expires_at, lambda _: None)
-        job = RunningJob(taken, hold)
-        # The worker stops, or the reply took longer than the lock lasts.
-        if self._is_cancelling or not hold.is_valid:
-            self._ended.append(_Ended(self._executor.ended(job, GivenBack()), job))
+    def _launch_all(self, taken_jobs: Sequence[TakenJob], started_at: float) -> None:
+        queue, expires_at = self._keys.queue, self._keeper.expiry_from(started_at)
+        jobs = []
+        for taken in taken_jobs:
+            hold = Hold(
+                queue, taken.job_id, taken.token, expires_at, self._on_lost, self._on_cancel
+            )
+            jobs.append(RunningJob(taken, hold))
+        # The worker stops, or the reply took longer than the locks last.
+        if self._is_cancelling or time.monotonic() >= expires_at:
+            self._ended += [_Ended(self._executor.ended(job, GivenBack()), job) for job in jobs]
             return
-        hold.on_lost = lambda _: _cancel_soon(self._loop, job, CancelReason.LOST)
-        hold.on_cancel = lambda reason: _cancel_soon(
-            self._loop, job, CancelReason.CANCELLED, reason
-        )
-        self._keeper.keep(self._keys, hold)
-        self._running.add(job)
-        # Not in a TaskGroup: a handler that ignores its cancellation must not keep the worker from
-        # stopping. The set of running jobs owns the task.
-        job.task = self._loop.create_task(self._executor.run(job))
-        job.task.add_done_callback(lambda task: self._task_done(job, task))
+        self._keeper.keep(self._keys, [job.hold for job in jobs])
+        for job in jobs:
+            self._running[job.hold] = job
+            # Not in a TaskGroup: a handler that ignores its cancellation must not keep the worker
+            # from stopping. The running jobs own the task.
+            job.task = self._loop.create_task(self._run(job))
 
-    def _task_done(self, job: RunningJob, task: asyncio.Task[EndedRun]) -> None:
-        if job not in self._running:  # given back or abandoned meanwhile
-            return
-        if task.cancelled():  # before it had begun
-            self._end(job, _outcome_of_unbegun(job))
-        elif (error := task.exception()) is not None:
-            log.error("job.run_broke %s", self._describe(job), exc_info=error)
-            self._end(job, Lost())
-        else:
-            self._finish(job, task.result())
+    async def _run(self, job: RunningJob) -> None:
+        """Run a job; this is the whole of its task."""
+        try:
+            run = await self._executor.run(job)
+        # Nothing should end here; if it does, the job is recovered as stalled.
+        except BaseException:
+            log.exception("job.run_broke %s", self._describe(job))
+            run = self._executor.ended(job, Lost())
+        if job.hold in self._running:  # else given back or abandoned meanwhile
+            self._finish(job, run)
+
+    def _on_lost(self, hold: Hold) -> None:
+        """Cancel a job that is no longer ours; called from the lock keeper's thread."""
+        self._loop.call_soon_threadsafe(self._cancel, hold, CancelReason.LOST)
+
+    def _on_cancel(self, hold: Hold, reason: str) -> None:
+        """Cancel a job because somebody asked for it; called from the lock keeper's thread."""
+        self._loop.call_soon_threadsafe(self._cancel, hold, CancelReason.CANCELLED, reason)
+
+    def _cancel(self, hold: Hold, why: CancelReason, text: str | None = None) -> None:
+        job = self._running.get(hold)
+        if job is not None:
+            job.cancel(why, text)
 
     def _end(self, job: RunningJob, outcome: Outcome) -> None:
         self._finish(job, self._executor.ended(job, outcome))
 
     def _finish(self, job: RunningJob, run: EndedRun) -> None:
-        self._running.discard(job)
+        self._running.pop(job.hold, None)
         self._ended.append(_Ended(run, job))
         self._wake.set()
-        if isinstance(run.outcome, Lost):
-            self._keeper.release(self._keys, job.hold)
+        if type(run.outcome) is Lost:
+            self._keeper.release(self._keys, [job.hold])
             log.warning("job.lock_lost %s", self._describe(job))
 
+    def _settle_all(self, items: Sequence[_Ended], codes: Sequence[int]) -> None:
+        """Take note of what the server said to ended runs."""
+        settled = []
+        for item, code in zip(items, codes, strict=True):
+            if code in UNDECIDED:
+                # Nothing was written: the job is still ours, and ends in another way.
+                self._ended.append(_Ended(self._executor.reconsider(item.job, code), item.job))
+                continue
+            settled.append(item.job.hold)
+            if code != 0 or type(item.run.outcome) is not Completed:
+                self._settle(item, code)
+            elif log.isEnabledFor(logging.DEBUG):
+                log.debug("job.completed %s", self._describe(item.job))
+        self._keeper.release(self._keys, settled)
+
     def _settle(self, item: _Ended, code: int) -> None:
-        """Take note of what the server said to an ended run."""
         job, outcome = item.job, item.run.outcome
-        if code in UNDECIDED:
-            # Nothing was written: the job is still ours, and ends in another way.
-            self._ended.append(_Ended(self._executor.reconsider(job, code), job))
-            return
-        self._keeper.release(self._keys, job.hold)
         if code == Code.WRONG_TYPE:
             log.error(
                 "job.not_finished %s: a key of its parent's queue holds something else than it "
@@ -291,34 +339,8 @@ class Fetcher:
             log.warning("job.not_ours_any_more %s code=%d", self._describe(job), code)
             return
         _log_outcome(self._describe(job), outcome)
-        hook = job.handler.on_failure if job.handler else None
-        if isinstance(outcome, Failed) and hook is not None:
-            task = self._loop.create_task(self._run_hook(hook, job, outcome.reason))
-            self._hooks.add(task)
-            task.add_done_callback(self._hook_done)
-
-    async def _run_hook(self, hook: OnFailure, job: RunningJob, reason: str) -> None:
-        record = job.record
-        if record is None:
-            return
-        failed = FailedJob(
-            id=record.id,
-            name=record.name,
-            queue=self._keys.queue,
-            data=None if record.corruption else record.data,
-            reason=reason,
-        )
-        try:
-            await hook(failed)
-        # A hook is the user's code: what it raises must not stop the worker.
-        except asyncio.CancelledError:
-            raise
-        except BaseException:
-            log.exception("job.on_failure_hook_failed %s", self._describe(job))
-
-    def _hook_done(self, task: asyncio.Task[None]) -> None:
-        self._hooks.discard(task)
-        self._wake.set()
+        if isinstance(outcome, Failed):
+            self._hooks.tell(job, outcome.reason)
 
     def _set_due_timer(self, in_ms: float) -> None:
         """Look for work when the next delayed job is due: the server's blocks end coarsely."""
@@ -341,22 +363,6 @@ class Fetcher:
     def _describe(self, job: RunningJob) -> str:
         name = job.record.name if job.record else "?"
         return f"queue={self._keys.queue} job_id={job.taken.job_id} name={name}"
-
-
-def _outcome_of_unbegun(job: RunningJob) -> Outcome:
-    """What becomes of a job whose run was cancelled before it had begun."""
-    # One that somebody cancelled is failed by whoever takes it next: a scheduler's job needs its
-    # successor first.
-    if job.cancelled_for in (CancelReason.STOPPING, CancelReason.CANCELLED):
-        return GivenBack()
-    return Lost()
-
-
-def _cancel_soon(
-    loop: asyncio.AbstractEventLoop, job: RunningJob, why: CancelReason, text: str | None = None
-) -> None:
-    """Cancel a job from the lock keeper's thread."""
-    loop.call_soon_threadsafe(job.cancel, why, text)
 
 
 def _log_outcome(subject: str, outcome: Outcome) -> None:

@@ -23,7 +23,7 @@ class Hold:
         token: the lock token.
         expires_at: when the lock ends at the earliest, in monotonic seconds.
         on_lost: called once, from the thread, when the job is no longer ours.
-        on_cancel: called from the thread with the reason when somebody asked to cancel the job.
+        on_cancel: called from the thread, with the reason, when somebody asked to cancel the job.
         is_lost: set once the job is no longer ours.
     """
 
@@ -32,7 +32,7 @@ class Hold:
     token: str
     expires_at: float
     on_lost: Callable[[Hold], None]
-    on_cancel: Callable[[str], None] = lambda _: None
+    on_cancel: Callable[[Hold, str], None] = lambda _, __: None
     is_lost: bool = False
 
     def ensure(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from oxcart._engine.hold import Hold
@@ -69,17 +70,17 @@ class LockKeeper:
         self._thread.join()
         self._store.close()
 
-    def keep(self, keys: QueueKeys, hold: Hold) -> None:
-        """Renew a lock until it is released."""
+    def keep(self, keys: QueueKeys, holds: Collection[Hold]) -> None:
+        """Renew locks until they are released."""
         with self._guard:
-            self._queues.setdefault(keys.base, _QueueHolds(keys)).holds.add(hold)
+            self._queues.setdefault(keys.base, _QueueHolds(keys)).holds.update(holds)
 
-    def release(self, keys: QueueKeys, hold: Hold) -> None:
-        """Stop renewing a lock."""
+    def release(self, keys: QueueKeys, holds: Collection[Hold]) -> None:
+        """Stop renewing locks."""
         with self._guard:
             held = self._queues.get(keys.base)
             if held is not None:
-                held.holds.discard(hold)
+                held.holds.difference_update(holds)
 
     def expiry_from(self, started_at: float) -> float:
         """When a lock taken or renewed by a call sent at ``started_at`` must be given up."""
@@ -115,7 +116,7 @@ class LockKeeper:
                 log.debug("locks.cancel_requests_not_read queue=%s: %s", held.keys.queue, error)
                 continue
             for job_id, reason in reasons.items():
-                by_id[job_id].on_cancel(reason)
+                by_id[job_id].on_cancel(by_id[job_id], reason)
 
     def _snapshot(self) -> list[_QueueHolds]:
         with self._guard:

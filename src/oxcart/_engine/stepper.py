@@ -7,15 +7,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from oxcart._engine.reconnect import Reconnect
 from oxcart._model.clock import Clock
 from oxcart._model.links import RateLimit
-from oxcart._store.calls.stepping import EndedRun, StepReply, TakeRequest, step
+from oxcart._store.call import Call
+from oxcart._store.calls.stepping import (
+    EndedRun,
+    StepReply,
+    TakeRequest,
+    may_be_plain,
+    plain_step,
+    step,
+)
 from oxcart._store.store import Store
 from oxcart._wire.keys import QueueKeys
 from oxcart.errors import ScriptFailed, StoreUnavailable
+
+T = TypeVar("T")
+
+WHOLE_STEPS = 16
+"""How many steps are sent whole after one that could not be plain: the next are likely the same."""
 
 log = logging.getLogger("oxcart.worker")
 
@@ -55,6 +69,7 @@ class Stepper:
         self._limit = limit
         self._metrics_size = metrics_size
         self._sequence = 0
+        self._whole_steps = 0
         self.has_repeated = False
         """Whether the last step was sent again: then the queue may hold more than it answered."""
 
@@ -66,23 +81,38 @@ class Stepper:
                 what it should be.
         """
         self._sequence += 1
-        call = step(
+        take = TakeRequest(
+            count=count,
+            token=f"{self._worker_id}:{self._sequence}",
+            lock_ms=self._lock_ms,
+            worker_name=self._worker_name,
+            limit=self._limit,
+        )
+        self.has_repeated = False
+        if self._whole_steps > 0:
+            self._whole_steps -= 1
+        elif may_be_plain(runs, take):
+            reply = await self._send(self._call(plain_step, runs, take))
+            if reply is not None:
+                return reply
+            self._whole_steps = WHOLE_STEPS
+        return await self._send(self._call(step, runs, take))
+
+    def _call(
+        self, build: Callable[..., Call[T]], runs: Sequence[EndedRun], take: TakeRequest
+    ) -> Call[T]:
+        return build(
             self._keys,
             runs,
-            TakeRequest(
-                count=count,
-                token=f"{self._worker_id}:{self._sequence}",
-                lock_ms=self._lock_ms,
-                worker_name=self._worker_name,
-                limit=self._limit,
-            ),
+            take,
             clock=self._clock,
             worker_id=self._worker_id,
             sequence=self._sequence,
             metrics_size=self._metrics_size,
         )
+
+    async def _send(self, call: Call[T]) -> T:
         reconnect = Reconnect()
-        self.has_repeated = False
         while True:
             try:
                 return await self._store.run(call)

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, fields
 from datetime import datetime
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any, ClassVar, Literal, cast
 
 from oxcart._model.duration import Duration, to_ms
@@ -202,6 +203,15 @@ def job_options(**options: Any) -> JobOptions:
     Raises:
         ConfigError: there is no such option; told with the one that was probably meant.
     """
+    if "job_id" in options:  # which is another one each time
+        return _checked_options(**options)
+    try:
+        return _remembered_options(**options)
+    except TypeError:  # something that cannot be compared, and so is wrong
+        return _checked_options(**options)
+
+
+def _checked_options(**options: Any) -> JobOptions:
     for name in options:
         if name not in _KNOWN:
             meant = OPTION_NAMES_OF_BULLMQ.get(name) or _closest(name)
@@ -212,6 +222,10 @@ def job_options(**options: Any) -> JobOptions:
             )
             raise ConfigError(f"there is no job option {name!r}{hint}")
     return JobOptions(**options)
+
+
+# Programs give the same few options again and again.
+_remembered_options = lru_cache(maxsize=256, typed=True)(_checked_options)
 
 
 def _closest(name: str) -> str | None:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from oxcart._model.clock import Clock
-from oxcart._model.job import JobSpec
+from oxcart._model.job import JobSpec, made_of
 from oxcart._model.json import JsonValue
 from oxcart._model.options import job_options
 from oxcart._queue.base import QueueBase
 from oxcart._queue.joining import Adder
-from oxcart._queue.sending import BATCH, check_added, record_of
+from oxcart._queue.sending import BATCH, check_added, values_of
 from oxcart._store.calls.adding import Added, EncodedJob, add_jobs, encode_job
 from oxcart._store.slots import check_slots
 from oxcart._store.store import Store
@@ -94,4 +94,6 @@ class QueueAdds(QueueBase):
 
     def _job_of(self, spec: JobSpec, added: Added) -> Job[JsonValue]:
         check_added(spec, added, self._keys)
-        return Job.of(record_of(spec, added), self._as_source(), is_new=added.is_new)
+        values = values_of(spec, added)
+        values |= {"queue": self.name, "source": self._as_source(), "is_new": added.is_new}
+        return made_of(Job, values)

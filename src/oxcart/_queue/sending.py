@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from oxcart._model.clock import epoch_ms
-from oxcart._model.job import JobRecord, JobSpec
+from oxcart._model.job import JobRecord, JobSpec, made_of
 from oxcart._store.calls.adding import Added
 from oxcart._wire.codes import Code, error_of
 from oxcart._wire.keys import QueueKeys
@@ -39,16 +40,22 @@ def check_added(spec: JobSpec, added: Added, keys: QueueKeys) -> None:
 
 def record_of(spec: JobSpec, added: Added) -> JobRecord:
     """The record of a job that was just added."""
+    return made_of(JobRecord, values_of(spec, added))
+
+
+def values_of(spec: JobSpec, added: Added) -> dict[str, Any]:
+    """The fields of the record of a job that was just added."""
     options = spec.options
-    created_at_ms = added.added_at_ms
+    values: dict[str, Any] = {
+        "id": added.job_id,
+        "name": spec.name,
+        "data": spec.data,
+        "options": options if options.job_id is None else replace(options, job_id=None),
+        "created_at_ms": added.added_at_ms,
+        "priority": options.priority,
+    }
     if options.timestamp is not None:
-        created_at_ms = epoch_ms(options.timestamp)
-    return JobRecord(
-        id=added.job_id,
-        name=spec.name,
-        data=spec.data,
-        options=replace(options, job_id=None),
-        created_at_ms=created_at_ms,
-        delay_ms=0 if options.delay is None else approximate_delay_ms(options.delay),
-        priority=options.priority,
-    )
+        values["created_at_ms"] = epoch_ms(options.timestamp)
+    if options.delay is not None:
+        values["delay_ms"] = approximate_delay_ms(options.delay)
+    return values

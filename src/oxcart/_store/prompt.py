@@ -1,8 +1,9 @@
-"""Connections whose sending can be cancelled.
+"""Connections whose sending is quick and can be cancelled.
 
 The client sends each command by ``asyncio.wait_for``. Before Python 3.12 that makes a task for each
 command, and swallows a cancellation that comes together with the end of the sending: a worker that
-was told to stop at that instant would never stop. These send under ``asyncio.timeout`` instead.
+was told to stop at that instant would never stop. These send under ``asyncio.timeout`` instead, and
+let hiredis write commands into the protocol, which the client does by itself on asyncio.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import hiredis
 from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.sentinel import SentinelManagedConnection, SentinelManagedSSLConnection
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -20,11 +22,34 @@ else:
     _Base = object
 
 
+MOST_UNSENT = 64 * 1024
+"""How many bytes may be on their way out before a sender waits for them."""
+
+
 class _Prompt(_Base):
     socket_timeout: float | None
+    _writer: asyncio.StreamWriter
+    _reader: asyncio.StreamReader
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is connected, and the server has not closed it since."""
+        return self.is_connected and not self._reader.at_eof()
+
+    def pack_command(self, *args: Any) -> list[bytes]:
+        """Write a command as it is sent: words are texts, bytes and numbers."""
+        if " " in args[0]:  # the client names some commands by two words in one text
+            args = (*args[0].split(), *args[1:])
+        return [hiredis.pack_command(args)]
 
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:  # noqa: FBT001, FBT002  # the client's own signature
         """Send a command; the time-out is kept here and hidden from the client meanwhile."""
+        if self.is_connected and not self.health_check_interval:
+            self._writer.writelines(command)
+            # What the system has not taken yet is waited for only if it is much.
+            if self._writer.transport.get_write_buffer_size() < MOST_UNSENT:
+                return
+            command = ()
         seconds, self.socket_timeout = self.socket_timeout, None
         try:
             async with asyncio.timeout(seconds):

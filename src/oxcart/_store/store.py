@@ -8,8 +8,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from oxcart._store.call import Call
+from oxcart._store.call import Call, Word
 from oxcart._store.connection import Timeouts, aclose_client, async_client, drop_idle
+from oxcart._store.lines import Lines
 from oxcart._store.location import Location
 from oxcart._store.translate import is_missing_script, translated
 from oxcart.errors import StoreError, StoreTimeout, StoreUnavailable
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from oxcart._store.connection import AsyncClient
 
 T = TypeVar("T")
+_Send = Callable[[Sequence[Word]], Awaitable[Any]]
 
 
 class Store:
@@ -34,6 +36,7 @@ class Store:
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient] = (
             WeakKeyDictionary()
         )
+        self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, Lines] = WeakKeyDictionary()
 
     async def run(self, call: Call[T]) -> T:
         """Send one call and read its reply.
@@ -44,7 +47,16 @@ class Store:
                 connection, unless it timed out.
             ScriptFailed: the server ended the call with an error.
         """
-        reply = await self._try_twice(lambda: self._send(call), is_repeatable=call.is_repeatable)
+        try:
+            reply = await self._send(call)
+        except StoreTimeout:
+            await self.drop_idle()
+            raise
+        except StoreUnavailable:
+            if not call.is_repeatable:
+                raise
+            await self.location.arestore()
+            reply = await self._send(call)
         return call.read(reply)
 
     async def run_all(self, calls: Sequence[Call[Any]]) -> list[Any]:
@@ -54,9 +66,16 @@ class Store:
             StoreUnavailable: as ``run``, for the first call that failed.
             ScriptFailed: as ``run``.
         """
-        replies = await self._try_twice(
-            lambda: self._send_all(calls), is_repeatable=all(call.is_repeatable for call in calls)
-        )
+        try:
+            replies = await self._send_all(calls)
+        except StoreTimeout:
+            await self.drop_idle()
+            raise
+        except StoreUnavailable:
+            if not all(call.is_repeatable for call in calls):
+                raise
+            await self.location.arestore()
+            replies = await self._send_all(calls)
         results = []
         for call, reply in zip(calls, replies, strict=True):
             if isinstance(reply, Exception):
@@ -93,7 +112,10 @@ class Store:
         For when a connection to the server turned out to be half-open: the idle ones are likely to
         be so too, and each would cost a command's time-out to find out.
         """
-        client = self._clients.get(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        client, lines = self._clients.get(loop), self._lines.get(loop)
+        if lines is not None:
+            await lines.drop_idle()
         if client is not None:
             # However closing a dead connection ends, it is closed.
             with suppress(StoreError), translated("close"):
@@ -101,23 +123,13 @@ class Store:
 
     async def aclose(self) -> None:
         """Close the connections of the running loop."""
-        client = self._clients.pop(asyncio.get_running_loop(), None)
+        loop = asyncio.get_running_loop()
+        client, lines = self._clients.pop(loop, None), self._lines.pop(loop, None)
+        if lines is not None:
+            await lines.drop_idle()
         if client is not None:
             with suppress(StoreError), translated("close"):
                 await aclose_client(client)
-
-    async def _try_twice(self, send: Callable[[], Awaitable[T]], *, is_repeatable: bool) -> T:
-        """Send; if the connection broke, see that the server is there and send once more."""
-        try:
-            return await send()
-        except StoreTimeout:
-            await self.drop_idle()
-            raise
-        except StoreUnavailable:
-            if not is_repeatable:
-                raise
-            await self.location.arestore()
-            return await send()
 
     async def _send_all(self, calls: Sequence[Call[Any]]) -> list[Any]:
         with translated("pipeline"):
@@ -138,11 +150,29 @@ class Store:
         return client
 
     async def _send(self, call: Call[Any]) -> Any:
-        client = await self._client()
-        with translated(call.name):
-            try:
-                return await client.execute_command(*call.packed())
-            except Exception as error:
-                if not is_missing_script(error):
+        if call.script is None:  # only the client knows how to read what plain commands answer
+            send = await self._execute()
+        else:
+            lines = self._lines.get(asyncio.get_running_loop())
+            send = await self._line() if lines is None else lines.send
+        try:
+            return await send(call.packed())
+        except Exception as error:
+            if not is_missing_script(error):
+                with translated(call.name):
                     raise
-            return await client.execute_command(*call.packed_with_source())
+        with translated(call.name):
+            return await send(call.packed_with_source())
+
+    async def _line(self) -> _Send:
+        """What sends scripts: lines of our own, or a cluster's client, which finds the node."""
+        if self.location.is_cluster:
+            return await self._execute()
+        client: Any = await self._client()
+        return self._lines.setdefault(
+            asyncio.get_running_loop(), Lines(client.connection_pool)
+        ).send
+
+    async def _execute(self) -> _Send:
+        client: Any = await self._client()
+        return lambda words: client.execute_command(*words)

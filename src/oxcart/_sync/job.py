@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar, cast
 
@@ -11,7 +11,7 @@ import msgspec
 
 from oxcart._model.duration import Duration
 from oxcart._model.flow import Dependencies
-from oxcart._model.job import JobLogs, JobRecord
+from oxcart._model.job import JobLogs, JobRecord, made_of
 from oxcart._model.json import JsonValue
 from oxcart._model.states import JobState
 from oxcart.errors import JobNotFound, PayloadError
@@ -19,7 +19,7 @@ from oxcart.errors import JobNotFound, PayloadError
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Job(JobRecord, Generic[R]):
     """A job as it stood when it was read.
 
@@ -42,8 +42,7 @@ class Job(JobRecord, Generic[R]):
     @classmethod
     def of(cls, record: JobRecord, source: JobSource, **more: Any) -> Job[R]:
         """Bind a record to its queue."""
-        values = {item.name: getattr(record, item.name) for item in fields(JobRecord)}
-        return cls(queue=source.name, source=source, **values, **more)
+        return made_of(cls, {**record.__dict__, "queue": source.name, "source": source, **more})
 
     def __repr__(self) -> str:
         """Show what tells the job from others; its data may hold secrets."""

@@ -6,12 +6,12 @@ Source: wire format, section 2.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
-from oxcart._model.job import JobRecord
+from oxcart._model.job import JobRecord, made_of
 from oxcart._model.json import JsonValue
 from oxcart._wire import fields
 from oxcart._wire.options_codec import decode_options
@@ -36,6 +36,8 @@ def encode_json(value: object, *, what: str) -> bytes:
         PayloadError: JSON cannot hold the value (also NaN and infinity, which Node cannot read),
             or it is too long.
     """
+    if value is None:
+        return b"null"
     try:
         encoded = _encoder.encode(value)
     except (TypeError, ValueError, RecursionError, UnicodeError, OverflowError) as error:
@@ -70,9 +72,9 @@ def decode_json(text: bytes, *, what: str) -> JsonValue:
         PayloadError: the text is not JSON, or is nested too deeply.
     """
     try:
-        return _decoder.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise PayloadError(f"{what} is not readable JSON: {error}") from error
+        return _read_json(text)
+    except PayloadError as error:
+        raise PayloadError(f"{what} {error}") from error.__cause__
 
 
 def decode_json_or_text(text: bytes) -> JsonValue:
@@ -93,47 +95,27 @@ def encode_stacktrace(earlier: tuple[str, ...], trace: str, limit: int | None) -
 
 def read_job(job_id: str, raw: Mapping[bytes, bytes]) -> JobRecord:
     """Read a job's hash. What cannot be read is told in ``corruption``, never raised."""
-    problems: list[str] = []
-    get = raw.get
-
-    def read_json(name: bytes, default: JsonValue) -> JsonValue:
-        text = get(name)
-        if text is None:
-            return default
+    options, problem = decode_options(raw.get(fields.OPTIONS, b""))
+    values: dict[str, Any] = {"id": job_id, "name": "", "data": {}, "options": options}
+    problems = [problem] if problem else []
+    for field, text in raw.items():
+        reader = _READERS.get(field)
+        if reader is None:
+            continue
+        name, read, read_carefully = reader
         try:
-            return decode_json(text, what=f"the job's {name.decode()}")
-        except PayloadError as error:
-            problems.append(str(error))
-            return default
-
-    data = read_json(fields.DATA, {})
-    options, problem = decode_options(get(fields.OPTIONS, b""))
-    if problem:
-        problems.append(problem)
-    return JobRecord(
-        id=job_id,
-        name=_text(get(fields.NAME)) or "",
-        data=data,
-        options=options,
-        created_at_ms=_int(get(fields.CREATED_AT)) or 0,
-        delay_ms=_int(get(fields.DELAY)) or 0,
-        priority=_int(get(fields.PRIORITY)) or 0,
-        attempts_made=_int(get(fields.ATTEMPTS_MADE_LEGACY) or get(fields.ATTEMPTS_MADE)) or 0,
-        attempts_started=_int(get(fields.ATTEMPTS_STARTED)) or 0,
-        stalled_count=_int(get(fields.STALLED_COUNT)) or 0,
-        processed_at_ms=_int(get(fields.PROCESSED_AT)),
-        finished_at_ms=_int(get(fields.FINISHED_AT)),
-        progress=read_json(fields.PROGRESS, 0),
-        return_value=_json_or_none(get(fields.RETURN_VALUE)),
-        failed_reason=_text(get(fields.FAILED_REASON)),
-        stacktrace=_stacktrace(get(fields.STACKTRACE)),
-        processed_by=_text(get(fields.PROCESSED_BY)),
-        parent_key=_text(get(fields.PARENT_KEY)),
-        scheduler_id=_text(get(fields.SCHEDULER_ID)),
-        deduplication_id=_text(get(fields.DEDUPLICATION_ID)),
-        deferred_failure=_text(get(fields.DEFERRED_FAILURE)),
-        corruption="; ".join(problems) or None,
-    )
+            values[name] = read(text)
+        except _UNREADABLE:
+            try:
+                values[name] = read_carefully(text)
+            except PayloadError as error:
+                problems.append(f"the job's {field.decode()} {error}")
+    if fields.ATTEMPTS_MADE_LEGACY in raw:
+        legacy = raw[fields.ATTEMPTS_MADE_LEGACY] or raw.get(fields.ATTEMPTS_MADE, b"")
+        values["attempts_made"] = _count(legacy)
+    if problems:
+        values["corruption"] = "; ".join(problems)
+    return made_of(JobRecord, values)
 
 
 def pairs(flat: list[bytes]) -> dict[bytes, bytes]:
@@ -146,13 +128,18 @@ def mapping_of(reply: Any) -> dict[bytes, bytes]:
     return reply if isinstance(reply, dict) else pairs(reply)
 
 
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode(errors="replace")
+def _read_json(text: bytes) -> JsonValue:
+    try:
+        return _decoder.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise PayloadError(f"is not readable JSON: {error}") from error
 
 
-def _int(value: bytes | None) -> int | None:
-    if not value:
-        return None
+def _text(value: bytes) -> str:
+    return value.decode(errors="replace")
+
+
+def _int(value: bytes) -> int | None:
     try:
         return int(value)
     except ValueError:
@@ -163,17 +150,48 @@ def _int(value: bytes | None) -> int | None:
         return None
 
 
-def _json_or_none(value: bytes | None) -> JsonValue:
-    return None if value is None else decode_json_or_text(value)
+def _count(value: bytes) -> int:
+    return _int(value) or 0
 
 
-def _stacktrace(value: bytes | None) -> tuple[str, ...]:
+def _stacktrace(value: bytes) -> tuple[str, ...]:
     if not value:
         return ()
     try:
         return tuple(_trace_decoder.decode(value))
     except (msgspec.DecodeError, UnicodeError):
         return (value.decode(errors="replace"),)
+
+
+_UNREADABLE = (ValueError, msgspec.MsgspecError, RecursionError)
+_Reader = Callable[[bytes], Any]
+_INT: tuple[_Reader, _Reader] = (int, _int)
+_COUNT: tuple[_Reader, _Reader] = (int, _count)
+_TEXT: tuple[_Reader, _Reader] = (bytes.decode, _text)
+_JSON: tuple[_Reader, _Reader] = (_decoder.decode, _read_json)
+_READERS: dict[bytes, tuple[str, _Reader, _Reader]] = {
+    fields.NAME: ("name", *_TEXT),
+    fields.DATA: ("data", *_JSON),
+    fields.CREATED_AT: ("created_at_ms", *_COUNT),
+    fields.DELAY: ("delay_ms", *_COUNT),
+    fields.PRIORITY: ("priority", *_COUNT),
+    fields.ATTEMPTS_MADE: ("attempts_made", *_COUNT),
+    fields.ATTEMPTS_STARTED: ("attempts_started", *_COUNT),
+    fields.STALLED_COUNT: ("stalled_count", *_COUNT),
+    fields.PROCESSED_AT: ("processed_at_ms", *_INT),
+    fields.FINISHED_AT: ("finished_at_ms", *_INT),
+    fields.PROGRESS: ("progress", *_JSON),
+    fields.RETURN_VALUE: ("return_value", _decoder.decode, decode_json_or_text),
+    fields.FAILED_REASON: ("failed_reason", *_TEXT),
+    fields.STACKTRACE: ("stacktrace", _stacktrace, _stacktrace),
+    fields.PROCESSED_BY: ("processed_by", *_TEXT),
+    fields.PARENT_KEY: ("parent_key", *_TEXT),
+    fields.SCHEDULER_ID: ("scheduler_id", *_TEXT),
+    fields.DEDUPLICATION_ID: ("deduplication_id", *_TEXT),
+    fields.DEFERRED_FAILURE: ("deferred_failure", *_TEXT),
+}
+"""Each field of a job's hash: the record's name of it, how it is read, and how with care, if that
+failed. A field that is not there is the record's default."""
 
 
 def _holds_non_finite(value: object) -> bool:

@@ -9,9 +9,10 @@ from dataclasses import replace
 import pytest
 
 from oxcart import App, JobContext, fixed
-from oxcart._engine.executor import CancelReason, Executor, RunningJob
+from oxcart._engine.executor import Executor
 from oxcart._engine.handler import Handler, Handlers
 from oxcart._engine.hold import Hold
+from oxcart._engine.running_job import CancelReason, RunningJob
 from oxcart._model.options import JobOptions
 from oxcart._model.outcome import (
     Completed,

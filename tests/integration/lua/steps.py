@@ -7,7 +7,7 @@ from typing import Any
 from tests.integration.lua.keyspace import NOW, Keyspace, Table, job
 
 from oxcart._model.outcome import Completed, Failed, Outcome
-from oxcart._store.calls.stepping import EndedRun, StepReply, TakeRequest, step
+from oxcart._store.calls.stepping import EndedRun, StepReply, TakeRequest, Terms, step
 
 TOKEN = "tok"
 DONE = Completed(b"null")
@@ -15,8 +15,10 @@ FAILED = Failed("boom", "trace")
 
 
 def end(job_id: str, outcome: Outcome = DONE, **changes: Any) -> EndedRun:
-    """A run to end, under the usual token."""
-    return EndedRun(**{"job_id": job_id, "token": TOKEN, "outcome": outcome, **changes})
+    """A run to end, under the usual token; with changes to the run or to its terms."""
+    terms = {name: changes.pop(name) for name in ("attempts", "lifo", "keep") if name in changes}
+    run = {"job_id": job_id, "token": TOKEN, "outcome": outcome, "terms": Terms(**terms), **changes}
+    return EndedRun(**run)
 
 
 async def send(

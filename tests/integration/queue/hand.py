@@ -5,7 +5,7 @@ from __future__ import annotations
 from oxcart import Queue, Retention
 from oxcart._model.clock import ServerClock
 from oxcart._model.outcome import Completed, Failed, Outcome
-from oxcart._store.calls.stepping import EndedRun, StepReply, TakeRequest, step
+from oxcart._store.calls.stepping import EndedRun, StepReply, TakeRequest, Terms, step
 
 
 class Hand:
@@ -30,7 +30,7 @@ class Hand:
         await self._end(job_id, Failed(reason, "Traceback"))
 
     async def _end(self, job_id: str, outcome: Outcome, keep: Retention = Retention.ALL) -> None:
-        run = EndedRun(job_id=job_id, token="hand", outcome=outcome, keep=keep)
+        run = EndedRun(job_id=job_id, token="hand", outcome=outcome, terms=Terms(keep=keep))
         reply = await self._step([run], 0)
         assert (0,) == reply.codes
 

@@ -24,7 +24,7 @@ from oxcart._model.outcome import (
     decide,
 )
 from oxcart._store.calls import holding, reading, stepping
-from oxcart._store.calls.stepping import EndedRun, StepReply, TakeRequest
+from oxcart._store.calls.stepping import EndedRun, StepReply, TakeRequest, Terms
 from oxcart._wire.codec import encode_json
 
 LOCK_MS = 30_000
@@ -129,9 +129,11 @@ async def _end(session: Session, step: Step, record: JobRecord, outcome: Outcome
     own = options.keep_completed if is_success else options.keep_failed
     run = replace(
         _run(step, outcome),
-        attempts=options.attempts,
-        lifo=options.lifo,
-        keep=own if own is not None else _worker_retention(step, is_success=is_success),
+        terms=Terms(
+            attempts=options.attempts,
+            lifo=options.lifo,
+            keep=own if own is not None else _worker_retention(step, is_success=is_success),
+        ),
         earlier_traces=record.stacktrace,
         trace_limit=options.stacktrace_limit,
     )

@@ -172,9 +172,7 @@ class Driver:
             job_id=run.job.id,
             token=token or run.job.token or "",
             outcome=run.outcome,
-            attempts=3,
-            lifo=run.job.is_lifo,
-            keep=run.keep,
+            terms=stepping.Terms(attempts=3, lifo=run.job.is_lifo, keep=run.keep),
         )
 
 

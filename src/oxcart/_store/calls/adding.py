@@ -25,7 +25,7 @@ NONCE_MS = 60_000
 """How long the server remembers a batch, so that sending it again adds nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: making one of those takes thrice as long
 class EncodedJob:
     """A job ready to be sent."""
 
@@ -44,7 +44,7 @@ class AddStatus(IntEnum):
     """Another job holds the deduplication id."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: making one of those takes thrice as long
 class Added:
     """What became of one add.
 
@@ -81,22 +81,36 @@ def encode_job(
     """
     options = spec.options
     data = encode_data(spec, what=f"the data of job {spec.name!r}", kept="the job was not added")
-    encoded = encode_options(options, prefix=prefix)
-    is_instant = isinstance(options.delay, datetime)
-    delay = 0 if options.delay is None or is_instant else to_ms(options.delay)  # type: ignore[arg-type]
+    text, more = _encode_options(options, prefix)
+    if has_children:
+        more = _more(options, prefix, waits=True)
     words: tuple[Word, ...] = (
         encode_text(options.job_id or job_id or "", what="the job's id"),
         encode_text(spec.name, what="the job's name"),
         data,
-        encoded,
-        "" if options.timestamp is None else epoch_ms(options.timestamp),
-        delay,
-        epoch_ms(options.delay) if isinstance(options.delay, datetime) else "",
-        options.priority,
-        "1" if options.lifo else "0",
-        _ties(options, prefix, has_children=has_children),
+        text,
+        more,
     )
-    return EncodedJob(name=spec.name, words=words, options=encoded)
+    return EncodedJob(name=spec.name, words=words, options=text)
+
+
+_MOST_ENCODED = 256
+_encoded: dict[int, tuple[JobOptions, str, bytes, bytes]] = {}
+"""Options that were written lately, their prefix, and what was written."""
+
+
+def _encode_options(options: JobOptions, prefix: str) -> tuple[bytes, bytes]:
+    """Options as JSON text, and the same as the script reads it."""
+    # By identity: many jobs share an object, and comparing two takes as long as writing one.
+    known = _encoded.get(id(options))
+    if known is not None and known[0] is options and known[1] == prefix:
+        return known[2], known[3]
+    text, more = encode_options(options, prefix=prefix), _more(options, prefix)
+    if not isinstance(options.delay, datetime):  # whose delay in ms is another one each time
+        if len(_encoded) >= _MOST_ENCODED:
+            _encoded.clear()
+        _encoded[id(options)] = (options, prefix, text, more)
+    return text, more
 
 
 def encode_data(spec: JobSpec, *, what: str, kept: str) -> bytes:
@@ -119,20 +133,28 @@ def encode_data(spec: JobSpec, *, what: str, kept: str) -> bytes:
     return data
 
 
-def _ties(options: JobOptions, prefix: str, *, has_children: bool) -> bytes:
-    """What ties a job to others, as the script reads it; nothing for most jobs."""
-    if options.parent is None and options.deduplication is None and not has_children:
-        return b""
-    ties: dict[str, object] = {}
+def _more(options: JobOptions, prefix: str, *, waits: bool = False) -> bytes:
+    """What few jobs have, as the script reads it (``lib/new_job``); nothing for most jobs."""
+    more: dict[str, object] = {}
+    if options.timestamp is not None:
+        more["timestamp"] = epoch_ms(options.timestamp)
+    if isinstance(options.delay, datetime):
+        more["due"] = epoch_ms(options.delay)
+    elif options.delay is not None:
+        more["delay"] = to_ms(options.delay)
+    if options.priority:
+        more["priority"] = options.priority
+    if options.lifo:
+        more["lifo"] = True
     if options.parent is not None:
         key = f"{queue_key(options.parent, prefix)}:{options.parent.id}"
         text = encode_parent(options.parent, options.parent_on_failure, prefix=prefix)
-        ties["parent"] = [key, text.decode()]
+        more["parent"] = [key, text.decode()]
     if options.dedup is not None:
-        ties["dedup"] = _dedup(options.dedup)
-    if has_children:
-        ties["waits"] = True
-    return msgspec.msgpack.encode(ties)
+        more["dedup"] = _dedup(options.dedup)
+    if waits:
+        more["waits"] = True
+    return msgspec.msgpack.encode(more) if more else b""
 
 
 def _dedup(dedup: Deduplication) -> dict[str, object]:

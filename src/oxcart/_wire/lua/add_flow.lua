@@ -19,6 +19,7 @@ local argv = ARGV -- from 3 on, a job, parents before their children: its queue'
 --- @include "lib/delayed"
 --- @include "lib/create"
 --- @include "lib/parents"
+--- @include "lib/delete"
 --- @include "lib/remove"
 --- @include "lib/claim"
 --- @include "lib/holder"
@@ -82,7 +83,7 @@ for _, node in ipairs(nodes) do
   end
 end
 for _, queue in pairs(queues) do
-  set_markers(queue.keys, queue.marks)
+  put_ready(queue.keys, queue.marks)
 end
 redis.call('SET', nonce_key, cmsgpack.pack(reply), 'PX', nonce_ms)
 return reply

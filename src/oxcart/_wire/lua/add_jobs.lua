@@ -20,6 +20,7 @@ local argv = ARGV -- from 3 on, a job: see lib/new_job
 --- @include "lib/delayed"
 --- @include "lib/create"
 --- @include "lib/parents"
+--- @include "lib/delete"
 --- @include "lib/remove"
 --- @include "lib/claim"
 --- @include "lib/holder"
@@ -53,7 +54,7 @@ for at = FIRST, #argv, JOB_WIDTH do
     reply[#reply + 1], reply[#reply + 2] = add_job(keys, job, now, length, marks, true)
   end
 end
-set_markers(keys, marks)
+put_ready(keys, marks)
 if nonce_ms ~= '0' then
   redis.call('SET', nonce_key, cmsgpack.pack(reply), 'PX', nonce_ms)
 end

@@ -13,6 +13,7 @@ local is_forced = ARGV[2] -- 1: running jobs too
 --- @include "lib/ready"
 --- @include "lib/delayed"
 --- @include "lib/parents"
+--- @include "lib/delete"
 --- @include "lib/remove"
 
 local LISTS = { 'active', 'wait', 'paused' }

@@ -13,6 +13,7 @@ local with_children = ARGV[2] -- 1: its descendants too
 --- @include "lib/ready"
 --- @include "lib/delayed"
 --- @include "lib/parents"
+--- @include "lib/delete"
 --- @include "lib/remove"
 --- @include "lib/slots"
 --- @include "lib/pending"

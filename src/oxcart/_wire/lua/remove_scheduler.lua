@@ -14,6 +14,7 @@ local scheduler_id = ARGV[1] -- id
 --- @include "lib/delayed"
 --- @include "lib/create"
 --- @include "lib/parents"
+--- @include "lib/delete"
 --- @include "lib/remove"
 --- @include "lib/slots"
 

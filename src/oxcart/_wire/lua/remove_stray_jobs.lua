@@ -13,6 +13,7 @@ local pattern = ARGV[3] -- of the queue's keys, as SCAN has it
 --- @include "lib/ready"
 --- @include "lib/delayed"
 --- @include "lib/parents"
+--- @include "lib/delete"
 --- @include "lib/remove"
 
 local SETS = { 'completed', 'failed', 'delayed', 'prioritized', 'children' }

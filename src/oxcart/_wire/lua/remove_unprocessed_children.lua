@@ -11,6 +11,7 @@ local job_id = ARGV[1] -- the parent's id
 --- @include "lib/ready"
 --- @include "lib/delayed"
 --- @include "lib/parents"
+--- @include "lib/delete"
 --- @include "lib/remove"
 --- @include "lib/leave"
 --- @include "lib/family"

@@ -16,10 +16,10 @@ local token = ARGV[4] -- lock token of the jobs taken
 local lock_ms = ARGV[5] -- how long they are locked
 local worker_name = ARGV[6] -- kept with the jobs taken; may be empty
 local take_count = ARGV[7] -- how many jobs to take at the most
-local limit_max = ARGV[8] -- the worker's rate limit: jobs a window; empty: none
-local limit_ms = ARGV[9] -- its window; empty: none
-local metrics_size = ARGV[10] -- data points kept of finished jobs a minute; 0: none are counted
-local argv = ARGV -- from 11 on, a run: see lib/runs
+local metrics_size = ARGV[8] -- data points kept of finished jobs a minute; 0: none are counted
+local limit_max = ARGV[9] -- the worker's rate limit: jobs a window; empty: none
+local limit_ms = ARGV[10] -- its window; empty: none
+local argv = ARGV -- from 11 on, a run: see lib/read_runs
 
 --- @include "lib/text"
 --- @include "lib/clock"
@@ -32,6 +32,7 @@ local argv = ARGV -- from 11 on, a run: see lib/runs
 --- @include "lib/create"
 --- @include "lib/parents"
 --- @include "lib/promote"
+--- @include "lib/delete"
 --- @include "lib/remove"
 --- @include "lib/claim"
 --- @include "lib/requeue"
@@ -41,27 +42,27 @@ local argv = ARGV -- from 11 on, a run: see lib/runs
 --- @include "lib/lock"
 --- @include "lib/ties"
 --- @include "lib/child_failed"
+--- @include "lib/plain"
+--- @include "lib/complete"
 --- @include "lib/finish"
 --- @include "lib/return"
+--- @include "lib/read_runs"
 --- @include "lib/runs"
 --- @include "lib/take"
 --- @include "lib/fetch"
 --- @include "lib/replay"
 
 local FIRST = 11
-
 local replayed = recall_step(replay_key, base_key, sequence, given_now)
 if replayed then
   return replayed
 end
-
 local keys = queue_keys(base_key)
 local refused = wrong_type(keys)
 if refused then
   return refused
 end
-local now = read_clock(given_now)
-local count, points = tonumber(take_count), tonumber(metrics_size)
+local now, count, points = read_clock(given_now), tonumber(take_count), tonumber(metrics_size)
 
 local ended = end_runs(keys, argv, FIRST, now)
 if points > 0 then
@@ -70,9 +71,8 @@ end
 local taken, is_held_back, due, limited_ms = {}, false, nil, 0
 if count > 0 then
   local worker = {
-    token = token, lock_ms = lock_ms, name = worker_name, limit_max = tonumber(limit_max),
-    limit_ms = tonumber(limit_ms),
-  }
+    token = token, lock_ms = lock_ms, name = worker_name,
+    limit_max = tonumber(limit_max), limit_ms = tonumber(limit_ms) }
   taken, is_held_back, due, limited_ms = fetch(keys, count, worker, now, ended.dropped)
 end
 if ended.delayed > 0 and #taken < math.max(1, count) then
@@ -82,7 +82,6 @@ if ended.completed + ended.failed > 0 and #taken == 0 and not is_held_back and n
   and limited_ms == 0 and redis.call('EXISTS', keys.wait, keys.active, keys.prioritized) == 0 then
   emit(keys.events, 'drained')
 end
-
 remember_step(replay_key, sequence, replay_ms, ended.codes, taken, token)
 return {
   int(now), due and int(math.floor(due)) or '-1', is_held_back and 1 or 0, ended.codes, taken,

@@ -19,6 +19,7 @@ local emits = ARGV[7] -- 1: emit cleaned
 --- @include "lib/ready"
 --- @include "lib/delayed"
 --- @include "lib/parents"
+--- @include "lib/delete"
 --- @include "lib/remove"
 --- @include "lib/slots"
 --- @include "lib/pending"

@@ -29,6 +29,7 @@ local argv = ARGV -- from 12 on: fields of the definition and their values
 --- @include "lib/delayed"
 --- @include "lib/create"
 --- @include "lib/parents"
+--- @include "lib/delete"
 --- @include "lib/remove"
 --- @include "lib/slots"
 --- @include "lib/iteration"

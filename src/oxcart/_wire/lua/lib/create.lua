@@ -1,7 +1,9 @@
 -- Making a job and putting it where it belongs (wire format, section 7.1, steps 5 to 7).
 -- Needs lib/text, lib/events, lib/ready and lib/delayed.
+local MOST_PUSHED = 5000 -- what Lua can unpack is limited
 
--- Where the job goes. Wake-up tokens are written by set_markers, once for all jobs of a call.
+-- Where the job goes. Plain jobs are put into the list, and wake-up tokens written, by put_ready,
+-- once for all jobs of a call.
 local function place_job(keys, job, length, marks)
   if job.waits then
     redis.call('ZADD', keys.children, int(job.timestamp), job.id)
@@ -11,7 +13,11 @@ local function place_job(keys, job, length, marks)
     emit_trimmed(keys.events, length, 'delayed', 'jobId', job.id, 'delay', int(job.due))
     marks.has_delayed = true
   else
-    push_ready(keys.wait, keys.prioritized, keys.counter, job.id, job.priority, job.side)
+    if job.priority > 0 or job.side ~= 'LPUSH' then
+      push_ready(keys.wait, keys.prioritized, keys.counter, job.id, job.priority, job.side)
+    else
+      marks[#marks + 1] = job.id
+    end
     emit_trimmed(keys.events, length, 'waiting', 'jobId', job.id)
     marks.has_ready = true
   end
@@ -36,7 +42,11 @@ local function create_job(keys, job, length, marks)
   place_job(keys, job, length, marks)
 end
 
-local function set_markers(keys, marks)
+local function put_ready(keys, marks)
+  for from = 1, #marks, MOST_PUSHED do
+    local upto = math.min(#marks, from + MOST_PUSHED - 1)
+    redis.call('LPUSH', keys.wait, unpack(marks, from, upto))
+  end
   if marks.has_ready then
     wake_unless_blocked(keys.meta, keys.active, keys.marker)
   end

@@ -12,14 +12,18 @@ local function push_delayed(delayed_key, job_id, due_ms)
   redis.call('ZADD', delayed_key, score, job_id)
 end
 
--- Score of the earliest delayed job as ms, with a fraction; nil if there is none, or never due.
-local function next_due(delayed_key)
-  local first = redis.call('ZRANGE', delayed_key, 0, 0, 'WITHSCORES')
+-- The score in a reply of the earliest delayed job as ms, with a fraction; nil if there is none, or
+-- it is never due.
+local function next_due_of(first)
   local score = first[2] and tonumber(first[2])
   if not score or score == math.huge then
     return nil
   end
   return score / SEQUENCE
+end
+
+local function next_due(delayed_key)
+  return next_due_of(redis.call('ZRANGE', delayed_key, 0, 0, 'WITHSCORES'))
 end
 
 local function mark_next_due(delayed_key, marker_key)

@@ -1,6 +1,5 @@
 -- Ends a job for good (wire format, section 7.5). Needs lib/text, lib/jobs, lib/events, lib/lock,
--- lib/ties, lib/child_failed, lib/remove, lib/requeue and lib/retention.
-local NOT_IN_STATE = -3
+-- lib/ties, lib/child_failed, lib/delete, lib/requeue, lib/retention and lib/complete.
 
 -- Takes a job that is there out of the active list; 0 once it is ours.
 local function let_go(keys, run, extra)

@@ -51,5 +51,5 @@ local function schedule_iteration(keys, job)
   redis.call('ZADD', keys.scheduled, int(job.slot), job.scheduler)
   redis.call('INCR', keys.id)
   create_job(keys, job, max_events(keys.meta), marks)
-  set_markers(keys, marks)
+  put_ready(keys, marks)
 end

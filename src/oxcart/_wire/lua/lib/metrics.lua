@@ -22,3 +22,13 @@ local function count_finished(base, state, count, size, now)
   redis.call('LTRIM', data_key, 0, size - 1)
   redis.call('HSET', metrics_key, 'prevCount', int(before), 'prevTS', int(now))
 end
+
+-- Figures that somebody made something else of are not counted on: the runs have ended by now.
+local function count_ends(base, ended, size, now)
+  if ended.completed > 0 then
+    pcall(count_finished, base, 'completed', ended.completed, size, now)
+  end
+  if ended.failed > 0 then
+    pcall(count_finished, base, 'failed', ended.failed, size, now)
+  end
+end

@@ -1,24 +1,5 @@
--- Removing jobs (wire format, sections 1.2, 7.3, 7.15). Needs lib/queue, lib/jobs and lib/parents.
-local JOB_SUFFIXES = { '', ':logs', ':dependencies', ':processed', ':failed', ':unsuccessful' }
-
--- Deletes all keys of the jobs; returns how many existed.
-local function delete_jobs(base, job_ids)
-  local deleted = 0
-  local names = {}
-  for _, job_id in ipairs(job_ids) do
-    for _, suffix in ipairs(JOB_SUFFIXES) do
-      names[#names + 1] = base .. job_id .. suffix -- ids come from the queue's own sets
-    end
-    if #names > 3000 then
-      deleted = deleted + redis.call('DEL', unpack(names))
-      names = {}
-    end
-  end
-  if #names > 0 then
-    deleted = deleted + redis.call('DEL', unpack(names))
-  end
-  return deleted
-end
+-- Removing jobs (wire format, sections 1.2, 7.3, 7.15). Needs lib/queue, lib/jobs, lib/parents
+-- and lib/delete.
 
 -- Lets parents go on that waited for the jobs, then deletes them: what retention does.
 local function drop_jobs(keys, job_ids)

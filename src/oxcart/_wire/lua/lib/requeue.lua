@@ -39,7 +39,7 @@ local function requeue_kept(keys, dedup_id, now, length)
   if fields.pdk then
     redis.pcall('SADD', fields.pdk, keys.base .. job.id)
   end
-  set_markers(keys, marks)
+  put_ready(keys, marks)
 end
 
 -- The id is free again, unless it is held for a time; and the job kept for later is made.

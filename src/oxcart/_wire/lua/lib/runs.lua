@@ -1,19 +1,4 @@
--- Reads the runs that a step ends, and ends them.
--- Needs lib/finish, lib/return and lib/metrics.
-local RUN_WIDTH = 12
-
--- A run's arguments: id, token, verb, value, trace, keep_count, keep_age, keep_limit, attempts,
--- delay, until, lifo. The value is what was returned (JSON) or why it failed (text).
-local function read_run(argv, at, base)
-  return {
-    id = argv[at], key = base .. argv[at], token = argv[at + 1], verb = argv[at + 2],
-    value = argv[at + 3], trace = argv[at + 4], keep_count = tonumber(argv[at + 5]),
-    keep_age = tonumber(argv[at + 6]), keep_limit = tonumber(argv[at + 7]),
-    attempts = tonumber(argv[at + 8]), delay = tonumber(argv[at + 9]),
-    until_ms = tonumber(argv[at + 10]), lifo = argv[at + 11] == '1',
-  }
-end
-
+-- Ends the runs of a step. Needs lib/read_runs, lib/finish, lib/plain, lib/complete and lib/return.
 local VERBS = {
   complete = complete,
   fail = fail,
@@ -34,11 +19,15 @@ local function end_runs(keys, argv, first, now)
   end
   ended.length = max_events(keys.meta)
   redis.call('XTRIM', keys.events, 'MAXLEN', '~', ended.length)
-  for at = first, #argv, RUN_WIDTH do
-    local run = read_run(argv, at, keys.base)
-    local code = VERBS[run.verb](keys, run, now, ended)
-    ended.codes[#ended.codes + 1] = code
-    if code == 0 and (run.verb == 'retry_later' or run.verb == 'delay') then
+  local runs, completes = read_runs(argv, first, keys.base)
+  local plain = #completes > 0 and part_plain(completes) or {}
+  if #plain > 0 and complete_together(keys, plain, now, ended) then
+    ended.prunes[keys.completed] = plain[1]
+  end
+  for at, run in ipairs(runs) do
+    run.code = run.code or VERBS[run.verb](keys, run, now, ended)
+    ended.codes[at] = run.code
+    if run.code == 0 and (run.verb == 'retry_later' or run.verb == 'delay') then
       ended.delayed = ended.delayed + 1
     end
   end
@@ -46,14 +35,4 @@ local function end_runs(keys, argv, first, now)
     prune(set_key, keys, run, now)
   end
   return ended
-end
-
--- Figures that somebody made something else of are not counted on: the runs have ended by now.
-local function count_ends(base, ended, size, now)
-  if ended.completed > 0 then
-    pcall(count_finished, base, 'completed', ended.completed, size, now)
-  end
-  if ended.failed > 0 then
-    pcall(count_finished, base, 'failed', ended.failed, size, now)
-  end
 end

@@ -1,4 +1,4 @@
--- Takes ready jobs (wire format, section 7.4). Needs lib/jobs, lib/events, lib/ready, lib/delayed.
+-- Takes ready jobs (wire format, section 7.4). Needs lib/text, lib/events and lib/ready.
 local TAKE_ROUNDS = 5
 
 -- Pops up to count ids: waiting first, then prioritized.
@@ -15,36 +15,41 @@ end
 
 -- Locks one job for a worker; returns its fields, or nil where there is no readable hash.
 -- Upstream takes such an id all the same and hangs on it; here it leaves the queue.
-local function hold(keys, job_id, worker, now)
+local function hold(keys, job_id, worker, now_text)
   local job_key = keys.base .. job_id -- the id comes from the queue's own lists
   local fields = redis.pcall('HGETALL', job_key)
-  if fields.err or #fields == 0 then
+  local size = #fields
+  if fields.err or size == 0 then
     return nil
   end
+  local started
+  for at = 1, size, 2 do
+    started = fields[at] == 'ats' and fields[at + 1] or started
+  end
+  started = next_count(started)
   redis.call('SET', job_key .. ':lock', worker.token, 'PX', worker.lock_ms)
-  redis.call('LPUSH', keys.active, job_id)
   emit(keys.events, 'active', 'jobId', job_id, 'prev', 'waiting')
-  local size, now_text = #fields, int(now)
-  fields[size + 1], fields[size + 2] = 'processedOn', now_text -- the reader takes the last value
+  -- The reader takes the last value of a field.
+  fields[size + 1], fields[size + 2] = 'processedOn', now_text
+  fields[size + 3], fields[size + 4] = 'ats', started
   if worker.name == '' then
-    redis.call('HSET', job_key, 'processedOn', now_text)
+    redis.call('HSET', job_key, 'processedOn', now_text, 'ats', started)
   else
-    redis.call('HSET', job_key, 'processedOn', now_text, 'pb', worker.name)
+    redis.call('HSET', job_key, 'processedOn', now_text, 'ats', started, 'pb', worker.name)
     fields[size + 5], fields[size + 6] = 'pb', worker.name
   end
-  fields[size + 3], fields[size + 4] = 'ats', int(count_up(job_key, 'ats'))
   return fields
 end
 
 -- Returns {id, fields} for each job taken; ids without a readable job are added to `dropped`.
 local function take(keys, count, worker, now, dropped)
-  local taken = {}
+  local taken, ids, now_text = {}, {}, int(now)
   for _ = 1, TAKE_ROUNDS do
     local popped = pop_ready(keys, count - #taken)
     for _, job_id in ipairs(popped) do
-      local fields = hold(keys, job_id, worker, now)
+      local fields = hold(keys, job_id, worker, now_text)
       if fields then
-        taken[#taken + 1] = { job_id, fields }
+        taken[#taken + 1], ids[#ids + 1] = { job_id, fields }, job_id
       elseif string.sub(job_id, 1, 2) ~= '0:' then -- old markers of BullMQ 4 go without a word
         dropped[#dropped + 1] = job_id
       end
@@ -54,6 +59,7 @@ local function take(keys, count, worker, now, dropped)
     end
   end
   if #taken > 0 then
+    redis.call('LPUSH', keys.active, unpack(ids))
     wake(keys.marker)
   end
   return taken

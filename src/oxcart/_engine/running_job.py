@@ -1,0 +1,73 @@
+"""A job that a worker is running, and why it may be cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from oxcart._engine.hold import Hold
+from oxcart._model.job import JobRecord
+from oxcart._store.calls.stepping import TakenJob
+
+if TYPE_CHECKING:
+    from oxcart._engine.handler import Handler
+
+
+class CancelReason(enum.Enum):
+    """Why a running job is cancelled."""
+
+    TIMED_OUT = "timed out"
+    """It took longer than it may: a failed attempt."""
+    STOPPING = "stopping"
+    """The worker stops: the job goes back, no attempt is counted."""
+    LOST = "lost"
+    """The lock is gone: nothing may be written."""
+    ABANDONED = "abandoned"
+    """It did not end when it was timed out; it has been written as failed already."""
+    CANCELLED = "cancelled"
+    """Somebody asked for it: the job fails for good."""
+
+
+@dataclass(slots=True, eq=False)
+class RunningJob:
+    """A job being run.
+
+    Attributes:
+        taken: as it was taken.
+        hold: the right to it.
+        record: its fields, once they were read.
+        handler: what runs it, once it was found.
+        deadline: when it is over time, in the loop's seconds.
+        overdue_since: when it was first seen over time.
+        task: the task that runs it.
+        has_begun: whether the task has run yet: until then there is nothing to interrupt.
+        cancelled_for: set before the task is cancelled.
+        cancel_reason_text: why, in the words of who asked for it.
+    """
+
+    taken: TakenJob
+    hold: Hold
+    record: JobRecord | None = None
+    handler: Handler | None = None
+    deadline: float | None = None
+    overdue_since: float | None = None
+    task: asyncio.Task[object] | None = None
+    has_begun: bool = False
+    cancelled_for: CancelReason | None = None
+    cancel_reason_text: str | None = None
+
+    def cancel(self, reason: CancelReason, text: str | None = None) -> None:
+        """Cancel the run, once; one that was timed out and goes on may be cancelled once more.
+
+        Args:
+            reason: why.
+            text: the same in the words of who asked for it, kept as the job's failed reason.
+        """
+        if self.cancelled_for not in (None, CancelReason.TIMED_OUT) or self.task is None:
+            return
+        self.cancelled_for = reason
+        self.cancel_reason_text = text
+        if self.has_begun:
+            self.task.cancel(text or reason.value)

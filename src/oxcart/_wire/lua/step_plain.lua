@@ -1,0 +1,79 @@
+-- A worker's step of the usual kind: all its runs are completed and reach nothing beyond their own
+-- jobs, nothing is due, paused or limited. Does what `step` does then, in less time.
+-- Replies as `step`; or nothing, and has written nothing: then `step` is to be sent.
+-- Events: completed, active, drained.
+local base_key = KEYS[1] -- start of every key of the queue
+local replay_key = KEYS[2] -- string: the packed outcome of this worker's last step
+local given_now = ARGV[1] -- ms, or 0 for the server's clock
+local sequence = ARGV[2] -- number of the step; 0: not remembered
+local replay_ms = ARGV[3] -- how long the outcome is remembered
+local token = ARGV[4] -- lock token of the jobs taken
+local lock_ms = ARGV[5] -- how long they are locked
+local worker_name = ARGV[6] -- kept with the jobs taken; may be empty
+local take_count = ARGV[7] -- how many jobs to take at the most
+local metrics_size = ARGV[8] -- data points kept of finished jobs a minute; 0: none are counted
+local argv = ARGV -- from 9 on, a run: see lib/read_runs; all completed, and kept all or not at all
+
+--- @include "lib/text"
+--- @include "lib/clock"
+--- @include "lib/queue"
+--- @include "lib/events"
+--- @include "lib/ready"
+--- @include "lib/delayed"
+--- @include "lib/delete"
+--- @include "lib/metrics"
+--- @include "lib/plain"
+--- @include "lib/complete"
+--- @include "lib/read_runs"
+--- @include "lib/survey"
+--- @include "lib/take"
+--- @include "lib/replay"
+
+local FIRST = 9
+local replayed = recall_step(replay_key, base_key, sequence, given_now)
+if replayed then
+  return replayed
+end
+local keys = queue_keys(base_key)
+local now, count, points = read_clock(given_now), tonumber(take_count), tonumber(metrics_size)
+local runs = read_runs(argv, FIRST, base_key)
+local found = survey(keys, now)
+if not found or (#runs > 0 and #part_plain(runs) < #runs) then
+  return false
+end
+
+local ended = { codes = {}, completed = 0, failed = 0, knows_no_stalled = found.stalled == 0 }
+if #runs > 0 then
+  if found.events > found.most_events then
+    redis.call('XTRIM', keys.events, 'MAXLEN', '~', found.most_events)
+  end
+  complete_together(keys, runs, now, ended)
+  for at, run in ipairs(runs) do
+    ended.codes[at] = run.code
+  end
+  if points > 0 then
+    count_ends(base_key, ended, points, now)
+  end
+end
+
+local dropped, ready = {}, found.wait + found.prioritized
+local taken = count > 0 and ready > 0 and take(keys, count, {
+  token = token, lock_ms = lock_ms, name = worker_name,
+}, now, dropped) or {}
+if #taken < count then
+  if redis.call('EXISTS', keys.wait, keys.prioritized) == 0 then
+    redis.call('DEL', keys.counter)
+  else
+    wake(keys.marker) -- too many unreadable ids in a row: whoever looks next goes on
+  end
+end
+local due = #taken < count and found.next_due or nil
+if ended.completed > 0 and #taken == 0 and not due
+  and redis.call('EXISTS', keys.wait, keys.active, keys.prioritized) == 0 then
+  emit(keys.events, 'drained')
+end
+
+remember_step(replay_key, sequence, replay_ms, ended.codes, taken, token)
+return {
+  int(now), due and int(math.floor(due)) or '-1', 0, ended.codes, taken, dropped, 0,
+}
