@@ -1,7 +1,9 @@
 """The loop of a worker: one step after another, each ending what is over and taking what fits.
 
-There is one step in flight at a time. Jobs that end meanwhile pile up and go out with the next
-step: at low load a job's end goes out at once, at high load batches grow by themselves.
+A lane has one step in flight at a time. Jobs that end meanwhile pile up and go out with the next
+step: at low load a job's end goes out at once, at high load batches grow by themselves. A worker
+with many places has two lanes, each for half of them, so that the server works on one lane's step
+while this process runs the other's jobs.
 """
 
 from __future__ import annotations
@@ -40,9 +42,8 @@ LIMITED_LOOK_MS = 250.0
 OVERTIME_S = 5.0
 """How long a handler may go on after it was cancelled before its place is given away."""
 DUE_SLACK_S = 0.001
-SPLIT_FROM = 16
-"""From so many places on, a step fills half of them: the server works on one half's step while
-this process runs the other's jobs."""
+TWO_LANES_FROM = 16
+"""From so many places on a worker has two lanes."""
 
 
 @dataclass(slots=True)
@@ -51,8 +52,14 @@ class _Ended:
     job: RunningJob
 
 
+def lanes_for(concurrency: int) -> int:
+    """How many lanes serve so many places."""
+    return 2 if concurrency >= TWO_LANES_FROM else 1
+
+
 @dataclass(slots=True)
 class _Step:
+    stepper: Stepper
     written: list[_Ended]
     count: int
     started_at: float
@@ -65,7 +72,7 @@ class Fetcher:
     All state is owned by the event loop.
 
     Args:
-        stepper: sends the steps.
+        steppers: send the steps, each those of a lane.
         executor: runs the jobs.
         keeper: renews their locks.
         keys: the queue.
@@ -76,7 +83,7 @@ class Fetcher:
 
     def __init__(
         self,
-        stepper: Stepper,
+        steppers: Sequence[Stepper],
         executor: Executor,
         keeper: LockKeeper,
         keys: QueueKeys,
@@ -85,18 +92,17 @@ class Fetcher:
         arm: Callable[[], None],
         pass_on: Callable[[], None],
     ) -> None:
-        self._stepper = stepper
+        self._steppers = steppers
         self._executor = executor
         self._keeper = keeper
         self._keys = keys
         self._concurrency = concurrency
-        is_split = concurrency >= SPLIT_FROM
-        self._most_taken = min(MAX_BATCH, -(-concurrency // 2) if is_split else concurrency)
+        self._batch = min(MAX_BATCH, -(-concurrency // len(steppers)))
         self._arm = arm
         self._pass_on = pass_on
         self._loop = asyncio.get_running_loop()
         self._running: dict[Hold, RunningJob] = {}
-        self._arriving = 0
+        self._expected = 0  # jobs that steps in flight may bring
         self._ended: deque[_Ended] = deque()
         self._wake = asyncio.Event()
         self._hooks = FailureHooks(keys.queue, on_end=self._wake.set)
@@ -104,7 +110,7 @@ class Fetcher:
         self._is_limited = False
         self._is_draining = False
         self._is_cancelling = False
-        self._writing = 0
+        self._in_flight = 0
         self._due_timer: asyncio.TimerHandle | None = None
         self._server_offset_ms = 0.0
         self._trouble = Reconnect()
@@ -119,16 +125,21 @@ class Fetcher:
     @property
     def has_nothing_to_lose(self) -> bool:
         """Whether no job runs and no result waits to be written."""
-        return not (self._running or self._ended or self._writing or self._hooks.running_count)
+        return not (self._running or self._ended or self._in_flight or self._hooks.running_count)
 
     async def run(self) -> None:
         """Step until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for stepper in self._steppers:
+                group.create_task(self._run_lane(stepper))
+
+    async def _run_lane(self, stepper: Stepper) -> None:
         while True:
             await self._wake_up()
-            step = self._begin_step()
+            step = self._begin_step(stepper)
             while step is not None:
                 step = await self._go_on_from(step)
-            if not (self._running or self._ended or self._hooks.running_count):
+            if self.has_nothing_to_lose:
                 self.is_idle.set()
 
     def on_work(self) -> None:
@@ -185,10 +196,10 @@ class Fetcher:
         return bool(self._ended) or (self._may_have_work and self._take_count() > 0)
 
     def _free(self) -> int:
-        return self._concurrency - len(self._running) - self._arriving
+        return self._concurrency - len(self._running) - self._expected
 
     def _take_count(self) -> int:
-        return 0 if self._is_draining else min(self._free(), self._most_taken)
+        return 0 if self._is_draining else max(0, min(self._free(), self._batch))
 
     async def _wake_up(self) -> None:
         if not self._has_something_to_do():
@@ -196,59 +207,63 @@ class Fetcher:
         self._wake.clear()
         self.is_idle.clear()
 
-    def _begin_step(self) -> _Step | None:
-        """Send the next step, if there is anything to end or to take."""
+    def _begin_step(self, stepper: Stepper) -> _Step | None:
+        """Send a lane's next step, if there is anything to end or to take."""
         if not self._has_something_to_do():
             return None
-        ended = [self._ended.popleft() for _ in range(min(len(self._ended), MAX_BATCH))]
+        most = self._batch if len(self._steppers) > 1 else MAX_BATCH
+        ended = [self._ended.popleft() for _ in range(min(len(self._ended), most))]
         written = [item for item in ended if type(item.run.outcome) is not Lost]
         count = self._take_count() if self._may_have_work else 0
         if not written and not count:
-            return self._begin_step()
+            return self._begin_step(stepper)
         # What is heard of while the step is under way counts for the next one.
         self._may_have_work = False
-        self._writing = len(written)
-        sending = self._stepper.step([item.run for item in written], count)
-        return _Step(written, count, time.monotonic(), Begun(sending))
+        self._in_flight += 1
+        self._expected += count
+        reply = Begun(stepper.step([item.run for item in written], count))
+        return _Step(stepper, written, count, time.monotonic(), reply)
 
     async def _go_on_from(self, step: _Step) -> _Step | None:
-        """Wait for a step's reply; send the next step, and then run what this one took."""
+        """Wait for a step's reply; send the lane's next step, and then run what this one took."""
+        taken: Sequence[TakenJob] = ()
         try:
             reply = await step.reply
         except ScriptFailed as error:
-            await self._recover_from(error, step.written)
-            self._writing = 0
+            self._expected -= step.count
+            await self._recover_from(error, step)
             self._may_have_work = True
-            return self._begin_step()
-        self._writing = 0
-        self._trouble.reset()
-        self._settle_all(step.written, reply.codes)
-        self._note(reply, step.count)
-        self._arriving = len(reply.taken)
-        following = self._begin_step()
-        self._arriving = 0
-        self._launch_all(reply.taken, step.started_at)
+        else:
+            taken = reply.taken
+            self._expected += len(taken) - step.count
+            self._trouble.reset()
+            self._settle_all(step.written, reply.codes)
+            self._note(reply, step)
+        self._in_flight -= 1
+        following = self._begin_step(step.stepper)
+        self._expected -= len(taken)
+        self._launch_all(taken, step.started_at)
         return following
 
-    async def _recover_from(self, error: ScriptFailed, written: list[_Ended]) -> None:
+    async def _recover_from(self, error: ScriptFailed, step: _Step) -> None:
         if self._trouble.is_first:
             log.error("worker.step_failed queue=%s: %s", self._keys.queue, error)
-        by_run = {id(item.run): item for item in written}
-        for run, code in await self._stepper.end_one_by_one([item.run for item in written]):
+        by_run = {id(item.run): item for item in step.written}
+        for run, code in await step.stepper.end_one_by_one([item.run for item in step.written]):
             self._settle_all([by_run.pop(id(run))], [code])
         for item in by_run.values():
             # Its lock must run out: only then is the job recovered as stalled.
             self._keeper.release(self._keys, [item.job.hold])
         await self._trouble.wait()
 
-    def _note(self, reply: StepReply, count: int) -> None:
-        """Take note of how the queue stands after a step that asked for so many jobs."""
+    def _note(self, reply: StepReply, step: _Step) -> None:
+        """Take note of how the queue stands after a step."""
         self._server_offset_ms = reply.now_ms - time.monotonic() * 1_000
         for job_id in reply.dropped:
             log.error("job.dropped queue=%s job_id=%s: it has no data", self._keys.queue, job_id)
         self._is_limited = reply.limited_ms > 0
         # A repeated step is answered from memory, without the jobs whose locks ran out since.
-        if count == 0 or len(reply.taken) == count or self._stepper.has_repeated:
+        if step.count in (0, len(reply.taken)) or step.stepper.has_repeated:
             self._may_have_work = True
         else:
             self._arm()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from oxcart._engine.ending import end
 from oxcart._engine.executor import Executor
-from oxcart._engine.fetcher import Fetcher
+from oxcart._engine.fetcher import Fetcher, lanes_for
 from oxcart._engine.handler import Handlers
 from oxcart._engine.iterations import IterationMaker
 from oxcart._engine.lock_keeper import LockKeeper
@@ -109,16 +109,19 @@ class QueueWorker:
             max_stalled=options.max_stalled,
         )
         self._unused_markers = asyncio.Event()
-        stepper = Stepper(
-            store,
-            keys,
-            clock,
-            worker_id=uuid.uuid4().hex,
-            worker_name=options.name,
-            lock_ms=keeper.lock_ms,
-            limit=options.limiter,
-            metrics_size=options.metrics or 0,
-        )
+        steppers = [
+            Stepper(
+                store,
+                keys,
+                clock,
+                worker_id=uuid.uuid4().hex,
+                worker_name=options.name,
+                lock_ms=keeper.lock_ms,
+                limit=options.limiter,
+                metrics_size=options.metrics or 0,
+            )
+            for _ in range(lanes_for(options.concurrency))
+        ]
         executor = Executor(
             handlers,
             store,
@@ -129,7 +132,7 @@ class QueueWorker:
             iterations=IterationMaker(store, keys, clock),
         )
         self.fetcher = Fetcher(
-            stepper,
+            steppers,
             executor,
             keeper,
             keys,

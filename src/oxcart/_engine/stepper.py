@@ -41,7 +41,7 @@ class Stepper:
         store: the server.
         keys: the queue.
         clock: what the time is.
-        worker_id: unique to the worker; the tokens of its locks start with it.
+        worker_id: unique to the lane; the tokens of its locks start with it.
         worker_name: kept with the jobs that it takes.
         lock_ms: how long they are locked.
         limit: the worker's own rate limit.

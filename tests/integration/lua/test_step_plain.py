@@ -139,7 +139,6 @@ async def test_plain_step_leaves_and_answers_what_the_whole_step_does(
         (active("2", "1"), [end("1"), end("1")]),
         (active("2", "1"), [end("1"), end("2", token="another")]),
         (active("2", "1"), [end("1"), end("3")]),
-        (active("2", "1"), [end("1", keep=ALL), end("2", keep=NONE)]),
     ],
     ids=str,
 )
@@ -191,19 +190,21 @@ async def test_events_are_trimmed(space: Keyspace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("run", "limit", "expected"),
+    ("runs", "limit", "expected"),
     [
-        (end("1"), None, True),
-        (end("1", keep=NONE), None, True),
-        (end("1", keep=Retention(count=5)), None, False),
-        (end("1", keep=Retention(age="1h")), None, False),
-        (end("1", FAILED), None, False),
-        (end("1"), RateLimit(max=1, per="1s"), False),
+        ([], None, True),
+        ([end("1"), end("2", keep=ALL)], None, True),
+        ([end("1", keep=NONE), end("2", keep=Retention(count=0))], None, True),
+        ([end("1", keep=NONE), end("2", keep=ALL)], None, False),
+        ([end("1", keep=Retention(count=5))], None, False),
+        ([end("1", keep=Retention(age="1h"))], None, False),
+        ([end("1"), end("2", FAILED)], None, False),
+        ([], RateLimit(max=1, per="1s"), False),
     ],
 )
 def test_which_steps_may_be_plain(
-    run: EndedRun, limit: RateLimit | None, *, expected: bool
+    runs: list[EndedRun], limit: RateLimit | None, *, expected: bool
 ) -> None:
     take = TakeRequest(count=1, token=TOKEN, lock_ms=1, limit=limit)
 
-    assert may_be_plain([end("0"), run], take) is expected
+    assert may_be_plain(runs, take) is expected

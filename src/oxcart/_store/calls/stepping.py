@@ -49,8 +49,6 @@ class Terms:
     keep: Retention = Retention.ALL
     packed: bytes = field(init=False, repr=False, compare=False)
     """The same as it is sent; equal terms are sent in equal bytes, so that they are read once."""
-    prunes: bool = field(init=False, repr=False, compare=False)
-    """Whether finished jobs may have to be removed because of them."""
 
     def __post_init__(self) -> None:
         """Write the terms as they are sent."""
@@ -63,7 +61,6 @@ class Terms:
             self.lifo,
         )
         object.__setattr__(self, "packed", msgspec.msgpack.encode(words))
-        object.__setattr__(self, "prunes", age is not None or (kept or 0) > 0)
 
 
 DEFAULT_TERMS = Terms()
@@ -165,11 +162,14 @@ def step(
         metrics_size: how many data points of finished jobs a minute are kept; 0 counts none.
     """
     limit = take.limit
-    limits = ("", "") if limit is None else (limit.max, limit.per_ms)
+    words = _words(take, clock, sequence, metrics_size)
+    words += ("", "") if limit is None else (limit.max, limit.per_ms)
+    for run in runs:
+        words += _run_words(run)
     return script_call(
         "step",
         (keys.base, keys.private("step", worker_id)),
-        _words(runs, take, clock, sequence, metrics_size, limits),
+        words,
         lambda reply: _read_step(reply, take.token),
         is_repeatable=sequence > 0,
     )
@@ -191,37 +191,38 @@ def plain_step(
     parent or children, the queue is paused or limited, a delayed job is due. Then ``step`` is to be
     sent, under the same number.
     """
+    words = _words(take, clock, sequence, metrics_size)
+    words.append("1" if runs and runs[0].terms.keep.count is None else "0")
+    for run in runs:
+        words += (run.job_id, run.token, run.outcome.return_value)  # type: ignore[union-attr]  # all completed
     return script_call(
         "step_plain",
         (keys.base, keys.private("step", worker_id)),
-        _words(runs, take, clock, sequence, metrics_size),
+        words,
         lambda reply: None if reply is None else _read_step(reply, take.token),
         is_repeatable=sequence > 0,
     )
 
 
 def may_be_plain(runs: Sequence[EndedRun], take: TakeRequest) -> bool:
-    """Whether a step only completes jobs, removes no others, and minds no limit of the worker."""
-    return take.limit is None and all(
-        type(run.outcome) is Completed and not run.terms.prunes for run in runs
+    """Whether a step only completes jobs that are all kept, or all not, and has no limit."""
+    if take.limit is not None:
+        return False
+    if not runs:
+        return True
+    keep = runs[0].terms.keep
+    is_plain = keep.age is None and keep.count in (None, 0)
+    return is_plain and all(
+        type(run.outcome) is Completed and (run.terms.keep is keep or run.terms.keep == keep)
+        for run in runs
     )
 
 
-def _words(
-    runs: Sequence[EndedRun],
-    take: TakeRequest,
-    clock: Clock,
-    sequence: int,
-    metrics_size: int,
-    more: tuple[Word, ...] = (),
-) -> list[Word]:
-    words: list[Word] = [
+def _words(take: TakeRequest, clock: Clock, sequence: int, metrics_size: int) -> list[Word]:
+    return [
         clock.now_ms(), sequence, REPLAY_MS, take.token, take.lock_ms, take.worker_name or "",
-        take.count, metrics_size, *more,
+        take.count, metrics_size,
     ]  # fmt: skip
-    for run in runs:
-        words += _run_words(run)
-    return words
 
 
 def _run_words(run: EndedRun) -> tuple[Word, ...]:

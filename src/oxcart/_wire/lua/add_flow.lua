@@ -83,7 +83,7 @@ for _, node in ipairs(nodes) do
   end
 end
 for _, queue in pairs(queues) do
-  put_ready(queue.keys, queue.marks)
+  put_ready(queue.keys, queue.marks, max_events(queue.keys.meta))
 end
 redis.call('SET', nonce_key, cmsgpack.pack(reply), 'PX', nonce_ms)
 return reply

@@ -44,9 +44,17 @@ end
 local now = read_clock(given_now)
 local length, marks = max_events(keys.meta), {}
 
-local reply = { int(now) }
+local jobs, has_parents = {}, false
 for at = FIRST, #argv, JOB_WIDTH do
   local job = read_new_job(argv, at, now)
+  jobs[#jobs + 1], has_parents = job, has_parents or job.parent
+end
+if not has_parents then -- then none is refused, and each takes a number
+  marks.numbers, marks.last_number = #jobs, redis.call('INCRBY', keys.id, #jobs)
+end
+
+local reply = { int(now) }
+for _, job in ipairs(jobs) do
   local refusal = refusal_of(keys, job)
   if refusal then
     reply[#reply + 1], reply[#reply + 2] = job.id, refusal
@@ -54,7 +62,7 @@ for at = FIRST, #argv, JOB_WIDTH do
     reply[#reply + 1], reply[#reply + 2] = add_job(keys, job, now, length, marks, true)
   end
 end
-put_ready(keys, marks)
+put_ready(keys, marks, length)
 if nonce_ms ~= '0' then
   redis.call('SET', nonce_key, cmsgpack.pack(reply), 'PX', nonce_ms)
 end

@@ -12,7 +12,8 @@ local lock_ms = ARGV[5] -- how long they are locked
 local worker_name = ARGV[6] -- kept with the jobs taken; may be empty
 local take_count = ARGV[7] -- how many jobs to take at the most
 local metrics_size = ARGV[8] -- data points kept of finished jobs a minute; 0: none are counted
-local argv = ARGV -- from 9 on, a run: see lib/read_runs; all completed, and kept all or not at all
+local keeps_all = ARGV[9] -- 1: the completed jobs are kept; 0: they are removed
+local argv = ARGV -- from 10 on, a completed run: id, token, and what was returned, as JSON
 
 --- @include "lib/text"
 --- @include "lib/clock"
@@ -24,19 +25,22 @@ local argv = ARGV -- from 9 on, a run: see lib/read_runs; all completed, and kep
 --- @include "lib/metrics"
 --- @include "lib/plain"
 --- @include "lib/complete"
---- @include "lib/read_runs"
 --- @include "lib/survey"
 --- @include "lib/take"
 --- @include "lib/replay"
 
-local FIRST = 9
+local FIRST, RUN_WIDTH = 10, 3
 local replayed = recall_step(replay_key, base_key, sequence, given_now)
 if replayed then
   return replayed
 end
 local keys = queue_keys(base_key)
 local now, count, points = read_clock(given_now), tonumber(take_count), tonumber(metrics_size)
-local runs = read_runs(argv, FIRST, base_key)
+local runs = {}
+for at = FIRST, #argv, RUN_WIDTH do
+  local id = argv[at]
+  runs[#runs + 1] = { id = id, key = base_key .. id, token = argv[at + 1], value = argv[at + 2] }
+end
 local found = survey(keys, now)
 if not found or (#runs > 0 and #part_plain(runs) < #runs) then
   return false
@@ -47,7 +51,7 @@ if #runs > 0 then
   if found.events > found.most_events then
     redis.call('XTRIM', keys.events, 'MAXLEN', '~', found.most_events)
   end
-  complete_together(keys, runs, now, ended)
+  complete_together(keys, runs, now, ended, keeps_all == '1')
   for at, run in ipairs(runs) do
     ended.codes[at] = run.code
   end

@@ -41,11 +41,20 @@ local function adopt(keys, job, now, releases)
   redis.call('HSET', job_key, 'parentKey', parent.key, 'parent', parent.text)
 end
 
+-- The queue's next number: of those that marks hold ready for the call, or the counter's.
+local function take_number(keys, marks)
+  if (marks.numbers or 0) == 0 then
+    return redis.call('INCR', keys.id)
+  end
+  marks.numbers = marks.numbers - 1
+  return marks.last_number - marks.numbers
+end
+
 -- Adds a job that refusal_of has nothing against. `releases`: a parent all of whose children are
 -- completed already goes on at once; in a flow it waits for the rest of the insert.
 -- Returns the id of the job that is there now, and what became of the add.
 local function add_job(keys, job, now, length, marks, releases)
-  local counted = redis.call('INCR', keys.id)
+  local counted = take_number(keys, marks)
   if job.id == '' then
     job.id = int(counted)
   elseif redis.call('EXISTS', keys.base .. job.id) == 1 then
@@ -59,7 +68,7 @@ local function add_job(keys, job, now, length, marks, releases)
   if holder then
     return holder, DEDUPLICATED
   end
-  create_job(keys, job, length, marks)
+  create_job(keys, job, marks)
   if job.parent then
     redis.call('SADD', job.parent.key .. ':dependencies', keys.base .. job.id)
   end

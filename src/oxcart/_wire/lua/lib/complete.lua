@@ -33,6 +33,10 @@ local function keep_completed(keys, runs, now)
   end
 end
 
+local function add_hash_key(names, job_key)
+  names[#names + 1] = job_key
+end
+
 -- Takes the locks and, of those that are not kept, all else of the jobs away.
 local function let_go_together(keys, runs, done, is_kept, knows_no_stalled)
   local ids, names = {}, {}
@@ -40,7 +44,8 @@ local function let_go_together(keys, runs, done, is_kept, knows_no_stalled)
     ids[at], names[at] = run.id, run.key .. ':lock'
   end
   for at = 1, is_kept and 0 or #done do
-    add_job_keys(names, done[at].key)
+    local add_keys = done[at].has_more and add_job_keys or add_hash_key
+    add_keys(names, done[at].key)
   end
   redis.call('DEL', unpack(names))
   if not knows_no_stalled then
@@ -48,10 +53,10 @@ local function let_go_together(keys, runs, done, is_kept, knows_no_stalled)
   end
 end
 
--- Completes plain runs: proven to be ours, and in need of nothing else. Whether some jobs are kept.
-local function complete_together(keys, runs, now, ended)
+-- Completes plain runs: proven to be ours, and in need of nothing else.
+local function complete_together(keys, runs, now, ended, is_kept)
   leave_active_together(keys.active, runs)
-  local done, is_kept = {}, runs[1].keep_count ~= 0
+  local done = {}
   for _, run in ipairs(runs) do
     run.code = run.was_away and NOT_IN_STATE or 0
     done[#done + 1] = run.code == 0 and run or nil
@@ -64,5 +69,4 @@ local function complete_together(keys, runs, now, ended)
     emit(keys.events, 'completed', 'jobId', run.id, 'returnvalue', run.value, 'prev', 'active')
   end
   ended.completed = ended.completed + #done
-  return is_kept and #done > 0
 end

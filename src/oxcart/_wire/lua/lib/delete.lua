@@ -1,12 +1,18 @@
 -- Deleting what belongs to a job (wire format, section 1.2). Needs nothing.
-local JOB_SUFFIXES = { '', ':logs', ':dependencies', ':processed', ':failed', ':unsuccessful' }
+local MORE_SUFFIXES = { ':dependencies', ':unsuccessful', ':logs', ':processed', ':failed' }
+
+-- Adds the names of what few jobs have beside their hash to a list.
+local function add_more_keys(names, job_key)
+  local size = #names
+  for at, suffix in ipairs(MORE_SUFFIXES) do
+    names[size + at] = job_key .. suffix
+  end
+end
 
 -- Adds the names of all keys of a job to a list.
 local function add_job_keys(names, job_key)
-  local size = #names
-  for at, suffix in ipairs(JOB_SUFFIXES) do
-    names[size + at] = job_key .. suffix
-  end
+  names[#names + 1] = job_key
+  add_more_keys(names, job_key)
 end
 
 -- Deletes all keys of the jobs; returns how many existed.

@@ -50,6 +50,6 @@ local function schedule_iteration(keys, job)
   local marks = {}
   redis.call('ZADD', keys.scheduled, int(job.slot), job.scheduler)
   redis.call('INCR', keys.id)
-  create_job(keys, job, max_events(keys.meta), marks)
-  put_ready(keys, marks)
+  create_job(keys, job, marks)
+  put_ready(keys, marks, max_events(keys.meta))
 end

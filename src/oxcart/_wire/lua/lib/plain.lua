@@ -1,15 +1,17 @@
 -- Tells the runs whose end reaches nothing beyond their own jobs (wire format, section 7.5).
--- Needs nothing.
+-- Needs lib/delete.
 
--- Of runs whose jobs are ours, those with children: they are looked at one by one.
+-- Of runs whose jobs are ours, those with children: they are looked at one by one. Notes of all
+-- whether some job has more keys than its hash and its lock: they share one look, which mostly tells
+-- that there is nothing.
 local function with_children(runs)
-  local names = {}
-  for at, run in ipairs(runs) do
-    names[2 * at - 1], names[2 * at] = run.key .. ':dependencies', run.key .. ':unsuccessful'
+  local names, found = {}, {}
+  for _, run in ipairs(runs) do
+    add_more_keys(names, run.key)
   end
-  local found = {}
   if #names > 0 and redis.call('EXISTS', unpack(names)) > 0 then
     for _, run in ipairs(runs) do
+      run.has_more = true
       found[run] = redis.call('EXISTS', run.key .. ':dependencies', run.key .. ':unsuccessful') > 0
     end
   end

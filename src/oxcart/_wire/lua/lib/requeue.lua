@@ -35,11 +35,11 @@ local function requeue_kept(keys, dedup_id, now, length)
   local ttl = math.floor(tonumber(dedup.ttl) or 0)
   local terms = { ttl = ttl > 0 and int(ttl), keep = dedup.keepLastIfActive }
   claim(dedup_key(keys, dedup_id), job.id, terms)
-  create_job(keys, job, length, marks)
+  create_job(keys, job, marks)
   if fields.pdk then
     redis.pcall('SADD', fields.pdk, keys.base .. job.id)
   end
-  put_ready(keys, marks)
+  put_ready(keys, marks, length)
 end
 
 -- The id is free again, unless it is held for a time; and the job kept for later is made.

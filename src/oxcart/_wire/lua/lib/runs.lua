@@ -21,8 +21,10 @@ local function end_runs(keys, argv, first, now)
   redis.call('XTRIM', keys.events, 'MAXLEN', '~', ended.length)
   local runs, completes = read_runs(argv, first, keys.base)
   local plain = #completes > 0 and part_plain(completes) or {}
-  if #plain > 0 and complete_together(keys, plain, now, ended) then
-    ended.prunes[keys.completed] = plain[1]
+  if #plain > 0 then
+    local is_kept = plain[1].keep_count ~= 0
+    complete_together(keys, plain, now, ended, is_kept)
+    ended.prunes[keys.completed] = is_kept and plain[1] or nil
   end
   for at, run in ipairs(runs) do
     run.code = run.code or VERBS[run.verb](keys, run, now, ended)
