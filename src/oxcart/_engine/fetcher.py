@@ -42,7 +42,7 @@ LIMITED_LOOK_MS = 250.0
 OVERTIME_S = 5.0
 """How long a handler may go on after it was cancelled before its place is given away."""
 DUE_SLACK_S = 0.001
-TWO_LANES_FROM = 16
+TWO_LANES_FROM = 4
 """From so many places on a worker has two lanes."""
 
 

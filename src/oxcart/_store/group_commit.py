@@ -1,7 +1,9 @@
 """Joining concurrent callers into batches.
 
 The first caller's item goes out at once. Those that come while it is under way wait and go out
-together in the next batch. There is no timer and no task: one of the waiting callers leads.
+together in the next batch. There is no timer and no task: one of the waiting callers leads. When
+callers came together the last time, the one that leads lets the loop turn once before it sends, so
+that those whom the last reply has woken can join it.
 """
 
 from __future__ import annotations
@@ -55,6 +57,7 @@ class GroupCommit(Generic[T, R]):
         self._waiting: deque[_Entry[T, R]] = deque()
         self._unsettled: _Batch[T, R] | None = None
         self._has_leader = False
+        self._came_together = False
 
     async def submit(self, item: T) -> R:
         """Send an item with whatever goes out next and return its result.
@@ -82,13 +85,20 @@ class GroupCommit(Generic[T, R]):
         try:
             while not own.is_done:
                 await self._send_next()
+        except asyncio.CancelledError:
+            if own in self._waiting:  # not sent yet
+                self._waiting.remove(own)
+            raise
         finally:
             self._hand_over()
 
     async def _send_next(self) -> None:
         if self._unsettled is None:
+            if self._came_together:
+                await asyncio.sleep(0)
             size = min(self._limit, len(self._waiting))
             entries = [self._waiting.popleft() for _ in range(size)]
+            self._came_together = size > 1
             self._unsettled = _Batch(self._new_key(), entries)
         batch = self._unsettled
         try:

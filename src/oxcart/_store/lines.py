@@ -7,7 +7,7 @@ once, used for one call after another, and given back when something is wrong wi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from oxcart._store.call import Word
@@ -37,10 +37,8 @@ class Lines:
         """
         from redis.exceptions import ResponseError
 
-        connection = self._idle.pop() if self._idle else await self._borrow()
+        connection = await self._open_one()
         try:
-            if not connection.is_open:  # closed by the server meanwhile: it is made anew
-                await self._pool.ensure_connection(connection)
             await connection.send_command(*words)
             reply = await connection.read_response()
         except ResponseError:
@@ -52,15 +50,46 @@ class Lines:
         self._idle.append(connection)
         return reply
 
+    async def send_ahead(self, commands: Sequence[Sequence[Word]]) -> AsyncGenerator[Any, None]:
+        """Send commands over one connection, in order, each before the reply of the one before.
+
+        The server works on the next command while the last reply is being used. When the caller
+        stops half-way, or a command fails, the connection is closed, and the rest is not sent.
+        """
+        connection = await self._open_one()
+        is_whole = False
+        try:
+            await connection.send_command(*commands[0])
+            for following in commands[1:]:
+                await connection.send_command(*following)
+                yield await connection.read_response()
+            yield await connection.read_response()
+            is_whole = True
+        finally:
+            if is_whole:
+                self._idle.append(connection)
+            else:
+                await self._give_back(connection)
+
     async def drop_idle(self) -> None:
         """Close the connections that are not being used."""
         idle, self._idle = self._idle, []
         for connection in idle:
             await self._give_back(connection)
 
-    async def _borrow(self) -> PromptConnection:
-        connection: Any = await self._pool.get_connection()
-        return connection  # type: ignore[no-any-return]  # the pool's class is ours
+    async def _open_one(self) -> PromptConnection:
+        """A connection that is connected."""
+        if not self._idle:
+            connection: PromptConnection = await self._pool.get_connection()
+            return connection
+        connection = self._idle.pop()
+        if not connection.is_open:  # closed by the server meanwhile: it is made anew
+            try:
+                await self._pool.ensure_connection(connection)
+            except BaseException:
+                await self._give_back(connection)
+                raise
+        return connection
 
     async def _give_back(self, connection: PromptConnection) -> None:
         try:

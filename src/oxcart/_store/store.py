@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -87,6 +87,27 @@ class Store:
                 results.append(call.read(reply))
         return results
 
+    async def run_in_order(self, calls: Sequence[Call[T]]) -> list[T]:
+        """Send scripts that may be repeated one after the other; results in order.
+
+        The server runs one while the results of the one before are read.
+
+        Raises:
+            StoreUnavailable: as ``run``; the calls before it took effect, and maybe those after it.
+            ScriptFailed: as ``run``.
+        """
+        results: list[T] = []
+        if len(calls) > 1 and not self.location.is_cluster:
+            lines = await self._own_lines()
+            # Where that breaks off, the rest is sent one by one.
+            with suppress(Exception):
+                async with aclosing(lines.send_ahead([call.packed() for call in calls])) as replies:
+                    async for reply in replies:
+                        results.append(calls[len(results)].read(reply))
+        for call in calls[len(results) :]:
+            results.append(await self.run(call))  # noqa: PERF401  # what was read before stays
+        return results
+
     async def run_everywhere(self, call: Call[T]) -> list[T]:
         """Send a call without keys to every server that owns keys; a result each.
 
@@ -166,12 +187,12 @@ class Store:
 
     async def _line(self) -> _Send:
         """What sends scripts: lines of our own, or a cluster's client, which finds the node."""
-        if self.location.is_cluster:
-            return await self._execute()
+        return await self._execute() if self.location.is_cluster else (await self._own_lines()).send
+
+    async def _own_lines(self) -> Lines:
         client: Any = await self._client()
-        return self._lines.setdefault(
-            asyncio.get_running_loop(), Lines(client.connection_pool)
-        ).send
+        loop = asyncio.get_running_loop()
+        return self._lines.setdefault(loop, Lines(client.connection_pool))
 
     async def _execute(self) -> _Send:
         client: Any = await self._client()

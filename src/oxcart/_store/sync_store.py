@@ -53,6 +53,10 @@ class SyncStore:
                 results.append(call.read(reply))
         return results
 
+    def run_in_order(self, calls: Sequence[Call[T]]) -> list[T]:
+        """Send scripts one after the other; see ``Store.run_in_order``."""
+        return [self.run(call) for call in calls]
+
     def run_everywhere(self, call: Call[T]) -> list[T]:
         """Send a call without keys to every server that owns keys; see ``Store``."""
         if not self.location.is_cluster:

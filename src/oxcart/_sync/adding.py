@@ -5,20 +5,23 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 from oxcart._model.clock import Clock
 from oxcart._model.job import JobSpec, made_of
 from oxcart._model.json import JsonValue
 from oxcart._model.options import job_options
 from oxcart._queue.sending import BATCH, check_added, values_of
-from oxcart._store.calls.adding import Added, EncodedJob, add_jobs, encode_job
+from oxcart._store.call import Call
+from oxcart._store.calls.adding import Added, EncodedJob, add_jobs, encode_job, read_added
 from oxcart._store.slots import check_slots
 from oxcart._store.sync_store import SyncStore
 from oxcart._sync.base import QueueBase
 from oxcart._sync.job import Job
 from oxcart._sync.joining import Adder
 from oxcart._wire.keys import QueueKeys
+from oxcart.errors import OxcartError
 
 
 class QueueAdds(QueueBase):
@@ -72,13 +75,39 @@ class QueueAdds(QueueBase):
             PayloadError: as ``add``; then none was added.
             ParentNotFound: as ``add``; those without this fault were added.
             ParentConflict: the same.
-            StoreUnavailable: as ``add``; earlier batches were added.
+            StoreUnavailable: as ``add``; some batches were added.
         """
         encoded = [self._encode(spec) for spec in specs]
-        added: list[Added] = []
-        for start in range(0, len(encoded), BATCH):
-            added += self._send(uuid.uuid4().hex, encoded[start : start + BATCH])
-        return [self._job_of(spec, result) for spec, result in zip(specs, added, strict=True)]
+        if not self._is_open:
+            self.open()
+        chunks = [slice(start, start + BATCH) for start in range(0, len(specs), BATCH)]
+        calls = [self._add_call(specs[chunk], encoded[chunk]) for chunk in chunks]
+        results = [result for chunk in self._store.run_in_order(calls) for result in chunk]
+        # Only now: those after one that was refused are added all the same.
+        for result in results:
+            if isinstance(result, OxcartError):
+                raise result
+        return cast("list[Job[JsonValue]]", results)
+
+    def _add_call(
+        self, specs: Sequence[JobSpec], encoded: Sequence[EncodedJob]
+    ) -> Call[list[Job[JsonValue] | OxcartError]]:
+        """The call that adds a chunk, and reads its reply as jobs, or why they were refused."""
+        call = add_jobs(self._keys, encoded, clock=self._clock, nonce=uuid.uuid4().hex)
+
+        def read(reply: Any) -> list[Job[JsonValue] | OxcartError]:
+            return [
+                self._job_or_refusal(spec, added)
+                for spec, added in zip(specs, read_added(reply), strict=True)
+            ]
+
+        return replace(call, read=read)  # type: ignore[arg-type,return-value]  # of another type
+
+    def _job_or_refusal(self, spec: JobSpec, added: Added) -> Job[JsonValue] | OxcartError:
+        try:
+            return self._job_of(spec, added)
+        except OxcartError as refusal:
+            return refusal
 
     def _send(self, nonce: str, jobs: Sequence[EncodedJob]) -> list[Added]:
         return self._write(add_jobs(self._keys, jobs, clock=self._clock, nonce=nonce))
@@ -93,5 +122,7 @@ class QueueAdds(QueueBase):
     def _job_of(self, spec: JobSpec, added: Added) -> Job[JsonValue]:
         check_added(spec, added, self._keys)
         values = values_of(spec, added)
-        values |= {"queue": self.name, "source": self._as_source(), "is_new": added.is_new}
+        values["queue"] = self._keys.queue
+        values["source"] = self._as_source()
+        values["is_new"] = added.is_new
         return made_of(Job, values)

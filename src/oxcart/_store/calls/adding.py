@@ -44,6 +44,9 @@ class AddStatus(IntEnum):
     """Another job holds the deduplication id."""
 
 
+_ADDED = int(AddStatus.ADDED)  # comparing members of an enumeration is slow
+
+
 @dataclass(slots=True, kw_only=True)  # not frozen: making one of those takes thrice as long
 class Added:
     """What became of one add.
@@ -61,7 +64,7 @@ class Added:
     @property
     def is_new(self) -> bool:
         """Whether the job was added."""
-        return self.status == AddStatus.ADDED
+        return self.status == _ADDED
 
 
 def encode_job(

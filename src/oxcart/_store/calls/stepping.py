@@ -22,6 +22,7 @@ from oxcart._model.outcome import (
     WaitingForChildren,
 )
 from oxcart._store.call import Call, Word, script_call
+from oxcart._wire import fields
 from oxcart._wire.codec import encode_stacktrace, pairs
 from oxcart._wire.keys import QueueKeys
 
@@ -170,7 +171,7 @@ def step(
         "step",
         (keys.base, keys.private("step", worker_id)),
         words,
-        lambda reply: _read_step(reply, take.token),
+        lambda reply: _read_step(reply, take),
         is_repeatable=sequence > 0,
     )
 
@@ -199,7 +200,7 @@ def plain_step(
         "step_plain",
         (keys.base, keys.private("step", worker_id)),
         words,
-        lambda reply: None if reply is None else _read_step(reply, take.token),
+        lambda reply: None if reply is None else _read_step(reply, take),
         is_repeatable=sequence > 0,
     )
 
@@ -258,12 +259,20 @@ def _traces(run: EndedRun, trace: str) -> str:
     return encode_stacktrace(run.earlier_traces, trace, run.trace_limit).decode()
 
 
-def _read_step(reply: list[Any], token: str) -> StepReply:
+def _read_step(reply: list[Any], take: TakeRequest) -> StepReply:
     now, due, held_back, codes, taken, dropped, limited_ms = reply
+    # The fields that are the same for all jobs, or new, are not sent with each.
+    given = {fields.PROCESSED_AT: now}
+    if take.worker_name:
+        given[fields.PROCESSED_BY] = take.worker_name.encode()
     readable = []
-    for job_id, flat in taken:
+    for job_id, flat, *started in taken:
+        found = pairs(flat)
+        if started:  # else the job was taken before, and this is a repeated reply
+            found.update(given)
+            found[fields.ATTEMPTS_STARTED] = started[0]
         try:
-            readable.append(TakenJob(job_id.decode(), token, pairs(flat)))
+            readable.append(TakenJob(job_id.decode(), take.token, found))
         except UnicodeDecodeError:  # it cannot be named again, so its job is not run
             dropped.append(job_id)
     return StepReply(

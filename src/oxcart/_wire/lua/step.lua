@@ -1,7 +1,7 @@
 -- One step of a worker: ends the runs that are over and takes new jobs, atomically.
 -- A repeated step (same sequence number) changes nothing and answers as the first did; one that
 -- arrives after a later step of the same worker changes nothing and answers nothing.
--- Replies: {now, next due ms or -1, 1 if blocked, {code a run}, {{id, {field, value...}}...},
+-- Replies: {now, next due ms or -1, 1 if blocked, {code a run}, {{id, {field, value...}, times taken}...},
 --   {dropped id...}, ms for which a rate limit holds jobs back}.
 -- Codes: 0 done, 1 no children to wait for, -1 job gone, -2 no lock, -3 not active, -4 children
 --   pending, -6 another's lock, -9 children failed, -101 a key of the parent's queue is wrong.

@@ -1,5 +1,5 @@
 -- Completes many runs at once (wire format, section 7.5): those that lib/plain tells.
--- Needs lib/text, lib/events and lib/delete.
+-- Needs lib/text and lib/delete.
 local NOT_IN_STATE = -3
 
 -- Takes runs out of the active list; those that did not stand there are marked. Jobs that were
@@ -66,7 +66,8 @@ local function complete_together(keys, runs, now, ended, is_kept)
     keep_completed(keys, done, now)
   end
   for _, run in ipairs(done) do
-    emit(keys.events, 'completed', 'jobId', run.id, 'returnvalue', run.value, 'prev', 'active')
+    redis.call('XADD', keys.events, '*', 'event', 'completed', 'jobId', run.id,
+      'returnvalue', run.value, 'prev', 'active')
   end
   ended.completed = ended.completed + #done
 end

@@ -18,7 +18,7 @@ local function place_job(keys, job, marks)
     else
       marks[#marks + 1] = job.id
     end
-    emit(keys.events, 'waiting', 'jobId', job.id)
+    redis.call('XADD', keys.events, '*', 'event', 'waiting', 'jobId', job.id)
     marks.has_ready = true
   end
 end
@@ -38,7 +38,7 @@ local function create_job(keys, job, marks)
   if job.scheduler then
     redis.call('HSET', job_key, 'rjk', job.scheduler)
   end
-  emit(keys.events, 'added', 'jobId', job.id, 'name', job.name)
+  redis.call('XADD', keys.events, '*', 'event', 'added', 'jobId', job.id, 'name', job.name)
   place_job(keys, job, marks)
 end
 

@@ -10,6 +10,9 @@ end
 
 -- What a counter field holds after one more; one that holds no number starts anew.
 local function next_count(text)
-  local count = string.match(text or '0', '^%-?%d+$')
+  if not text then
+    return '1'
+  end
+  local count = string.match(text, '^%-?%d+$')
   return count and int(tonumber(count) + 1) or '1'
 end
