@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 
 from oxcart._engine.begun import Begun
@@ -289,7 +289,13 @@ class Fetcher:
             self._running[job.hold] = job
             # Not in a TaskGroup: a handler that ignores its cancellation must not keep the worker
             # from stopping. The running jobs own the task.
-            job.task = self._loop.create_task(self._run(job))
+            job.task = self._start(self._run(job))
+
+    def _start(self, running: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        if self._loop.get_task_factory() is not None:
+            return self._loop.create_task(running)
+        # With a name: the loop makes one up for each task, which takes longer than the rest.
+        return asyncio.Task(running, loop=self._loop, name="oxcart-job")
 
     async def _run(self, job: RunningJob) -> None:
         """Run a job; this is the whole of its task."""
