@@ -1,92 +1,59 @@
-"""oxcart: background jobs for Python web applications, in the layout that BullMQ uses."""
+"""oxcart: background jobs for Python web applications, in the layout that BullMQ uses.
 
-from oxcart._engine.context import JobContext, SyncJobContext, current_job
-from oxcart._engine.handler import FailedJob
-from oxcart._engine.middleware import CallNext, Middleware
-from oxcart._engine.provided import Provided
-from oxcart._engine.retry_policy import BackoffStrategy, RetryRules
-from oxcart._engine.threads import JobInterrupted
-from oxcart._model.duration import Duration
-from oxcart._model.flow import Dependencies, DependencyCounts, Flow, FlowNode
-from oxcart._model.job import JobCounts, JobLogs, JobRecord, JobSpec
-from oxcart._model.json import JsonValue
-from oxcart._model.links import Deduplication, ParentPolicy, ParentRef, RateLimit
-from oxcart._model.options import Backoff, JobOptions, Retention, exponential, fixed
-from oxcart._model.schedule import Schedule, SchedulerInfo
-from oxcart._model.states import JobState
-from oxcart._model.watching import Metrics, QueueMeta, WorkerInfo
-from oxcart._store.connection import Timeouts
+Names are imported when they are first used: a program that only imports oxcart does not pay for it.
+``__init__.pyi`` says the same to type checkers.
+"""
+
+import importlib
+
 from oxcart._version import __version__ as __version__
-from oxcart.app import App, AppWorker
-from oxcart.definition import JobDefinition
-from oxcart.errors import (
-    Delay,
-    Fail,
-    GiveBack,
-    OxcartError,
-    RateLimited,
-    Retry,
-    WaitForChildren,
-)
-from oxcart.events import EventName, QueueEvent, QueueEvents
-from oxcart.flow import FlowJob, FlowProducer
-from oxcart.job import Job
-from oxcart.queue import Queue
-from oxcart.worker import Worker
 
-__all__ = [
-    "App",
-    "AppWorker",
-    "Backoff",
-    "BackoffStrategy",
-    "CallNext",
-    "Deduplication",
-    "Delay",
-    "Dependencies",
-    "DependencyCounts",
-    "Duration",
-    "EventName",
-    "Fail",
-    "FailedJob",
-    "Flow",
-    "FlowJob",
-    "FlowNode",
-    "FlowProducer",
-    "GiveBack",
-    "Job",
-    "JobContext",
-    "JobCounts",
-    "JobDefinition",
-    "JobInterrupted",
-    "JobLogs",
-    "JobOptions",
-    "JobRecord",
-    "JobSpec",
-    "JobState",
-    "JsonValue",
-    "Metrics",
-    "Middleware",
-    "OxcartError",
-    "ParentPolicy",
-    "ParentRef",
-    "Provided",
-    "Queue",
-    "QueueEvent",
-    "QueueEvents",
-    "QueueMeta",
-    "RateLimit",
-    "RateLimited",
-    "Retention",
-    "Retry",
-    "RetryRules",
-    "Schedule",
-    "SchedulerInfo",
-    "SyncJobContext",
-    "Timeouts",
-    "WaitForChildren",
-    "Worker",
-    "WorkerInfo",
-    "current_job",
-    "exponential",
-    "fixed",
-]
+_HOMES = {
+    "_engine.context": "JobContext SyncJobContext current_job",
+    "_engine.handler": "FailedJob",
+    "_engine.middleware": "CallNext Middleware",
+    "_engine.provided": "Provided",
+    "_engine.retry_policy": "BackoffStrategy RetryRules",
+    "_engine.threads": "JobInterrupted",
+    "_model.duration": "Duration",
+    "_model.flow": "Dependencies DependencyCounts Flow FlowNode",
+    "_model.job": "JobCounts JobLogs JobRecord JobSpec",
+    "_model.json": "JsonValue",
+    "_model.links": "Deduplication ParentPolicy ParentRef RateLimit",
+    "_model.options": "Backoff JobOptions Retention exponential fixed",
+    "_model.schedule": "Schedule SchedulerInfo",
+    "_model.states": "JobState",
+    "_model.watching": "Metrics QueueMeta WorkerInfo",
+    "_store.connection": "Timeouts",
+    "app": "App AppWorker",
+    "definition": "JobDefinition",
+    "errors": "Delay Fail GiveBack OxcartError RateLimited Retry WaitForChildren",
+    "events": "EventName QueueEvent QueueEvents",
+    "flow": "FlowJob FlowProducer",
+    "job": "Job",
+    "queue": "Queue",
+    "worker": "Worker",
+}
+"""The public names, by the module that each comes from."""
+
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+__all__ = sorted(_HOME_OF)  # noqa: PLE0605  # a list, which the rule does not see
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name, or a public module of the package, when it is first used."""
+    if name in _HOME_OF:
+        value: object = getattr(importlib.import_module(f"oxcart.{_HOME_OF[name]}"), name)
+    elif name.startswith("_"):
+        raise AttributeError(f"module 'oxcart' has no attribute {name!r}")
+    else:
+        try:
+            value = importlib.import_module(f"oxcart.{name}")
+        except ModuleNotFoundError as error:
+            raise AttributeError(f"module 'oxcart' has no attribute {name!r}") from error
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

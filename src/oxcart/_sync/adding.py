@@ -98,7 +98,7 @@ class QueueAdds(QueueBase):
         def read(reply: Any) -> list[Job[JsonValue] | OxcartError]:
             return [
                 self._job_or_refusal(spec, added)
-                for spec, added in zip(specs, read_added(reply), strict=True)
+                for spec, added in zip(specs, read_added(reply, len(specs)), strict=True)
             ]
 
         return replace(call, read=read)  # type: ignore[arg-type,return-value]  # of another type

@@ -185,13 +185,23 @@ def add_jobs(
     for job in jobs:
         args.extend(job.words)
     return script_call(
-        "add_jobs", (keys.base, keys.private("add", nonce)), args, read_added, is_repeatable=True
+        "add_jobs",
+        (keys.base, keys.private("add", nonce)),
+        args,
+        lambda reply: read_added(reply, len(jobs)),
+        is_repeatable=True,
     )
 
 
-def read_added(reply: list[Any]) -> list[Added]:
-    """Read what became of each add of a batch."""
+def read_added(reply: list[Any], count: int) -> list[Added]:
+    """Read what became of each of ``count`` adds of a batch."""
     now = int(reply[0])
+    if len(reply) == 2:  # noqa: PLR2004  # the time, and the first id's number
+        first = int(reply[1])
+        return [
+            Added(job_id=str(number), status=_ADDED, added_at_ms=now)
+            for number in range(first, first + count)
+        ]
     return [
         Added(job_id=job_id.decode(), status=status, added_at_ms=now)
         for job_id, status in zip(reply[1::2], reply[2::2], strict=True)

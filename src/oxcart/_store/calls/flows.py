@@ -49,7 +49,11 @@ def add_flow(nodes: Sequence[EncodedNode], *, clock: Clock, nonce: str) -> Call[
         args += (node.keys.base, "1" if node.is_inner else "0")
         args += node.job.words
     return script_call(
-        "add_flow", (nodes[0].keys.private("add", nonce),), args, read_added, is_repeatable=True
+        "add_flow",
+        (nodes[0].keys.private("add", nonce),),
+        args,
+        lambda reply: read_added(reply, len(nodes)),
+        is_repeatable=True,
     )
 
 

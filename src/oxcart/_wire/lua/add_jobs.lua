@@ -1,8 +1,9 @@
 -- Adds a batch of jobs (wire format, sections 7.1 to 7.3), in order.
 -- A repeated batch with the same nonce adds nothing and answers as the first did.
--- Replies: {now, id, status, id, status, ...}; status 1 added, 0 an existing job has this id, 2 an
---   existing job holds its deduplication id (then the id is that job's), -5 its parent is gone,
---   -7 an existing job has another parent, -101 a key of the parent's queue is wrong.
+-- Replies: {now, id, status, id, status, ...}, or {now, number} if all were added and have the numbers
+--   from this one on for ids; status 1 added, 0 an existing job has this id, 2 an existing job holds
+--   its deduplication id (then the id is that job's), -5 its parent is gone, -7 an existing job has
+--   another parent, -101 a key of the parent's queue is wrong.
 -- Events: added, then waiting or delayed; or duplicated; or deduplicated.
 local base_key = KEYS[1] -- start of every key of the queue
 local nonce_key = KEYS[2] -- string: the packed reply to this batch, for a minute
@@ -44,10 +45,11 @@ end
 local now = read_clock(given_now)
 local length, marks = max_events(keys.meta), {}
 
-local jobs, has_parents = {}, false
+local jobs, has_parents, is_plain = {}, false, true
 for at = FIRST, #argv, JOB_WIDTH do
   local job = read_new_job(argv, at, now)
   jobs[#jobs + 1], has_parents = job, has_parents or job.parent
+  is_plain = is_plain and job.id == '' and not job.dedup
 end
 if not has_parents then -- then none is refused, and each takes a number
   marks.numbers, marks.last_number = #jobs, redis.call('INCRBY', keys.id, #jobs)
@@ -63,6 +65,9 @@ for _, job in ipairs(jobs) do
   end
 end
 put_ready(keys, marks, length)
+if is_plain and not has_parents then
+  reply = { int(now), int(marks.last_number - #jobs + 1) }
+end
 if nonce_ms ~= '0' then
   redis.call('SET', nonce_key, cmsgpack.pack(reply), 'PX', nonce_ms)
 end

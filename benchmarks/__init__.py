@@ -1,0 +1,1 @@
+"""Measures oxcart beside its peers: ``python -m benchmarks --help``."""

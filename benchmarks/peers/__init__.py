@@ -1,0 +1,1 @@
+"""One folder a system: how it is installed and its adapter."""
