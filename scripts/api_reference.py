@@ -215,7 +215,8 @@ class Alias:
     @classmethod
     def find(cls, name: str) -> Alias | None:
         """Find where a name of the package is assigned, if it is."""
-        for statement in ast.parse(inspect.getsource(oxcart)).body:
+        stub = Path(oxcart.__file__).with_suffix(".pyi").read_text(encoding="utf-8")
+        for statement in ast.parse(stub).body:
             if isinstance(statement, ast.ImportFrom) and name in {
                 alias.name for alias in statement.names
             }:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -28,13 +29,36 @@ def test_everything_public_has_a_docstring() -> None:
 
 
 def test_importing_oxcart_imports_nothing_heavy() -> None:
-    program = f"import sys, oxcart; print([name for name in {HEAVY!r} if name in sys.modules])"
+    program = f"import sys, oxcart; oxcart.App; print([name for name in {HEAVY!r} if name in sys.modules])"
 
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
 
     assert "[]" == done.stdout.strip()
+
+
+def test_type_checkers_see_the_names_that_are_there_and_where_they_come_from() -> None:
+    stub = ast.parse(Path(oxcart.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    seen = {
+        alias.name: f"{statement.module}"
+        for statement in stub.body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+        if alias.name != "__version__"
+    }
+
+    assert seen == {name: f"oxcart.{home}" for name, home in vars(oxcart)["_HOME_OF"].items()}
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error_and_a_module_is_imported() -> None:
+    program = "import oxcart; print(hasattr(oxcart, 'nothing'), oxcart.errors.OxcartError)"
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert "False <class 'oxcart.errors.OxcartError'>" == done.stdout.strip()
 
 
 def test_error_tree_in_the_docstring_names_every_error() -> None:
