@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 PYTEST_WORKERS ?= 2
 
-.PHONY: help demo dev test test-slow lint types layers twin check format clean
+.PHONY: help demo dev test test-slow bench bench-smoke lint types layers twin check format clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,12 @@ test: $(VENV)/.dev  ## Run the whole suite
 
 test-slow: $(VENV)/.dev  ## Run the long fault runs
 	@$(BIN)/python -m pytest -q -m slow --timeout 900
+
+bench: $(VENV)/.dev  ## Measure everything beside its peers (long) and write the figures into the docs
+	@$(BIN)/python -m benchmarks run --workload all --save all --limit 1200; $(BIN)/python -m benchmarks report
+
+bench-smoke: $(VENV)/.dev  ## Try out every workload at a tiny size
+	@$(BIN)/python -m benchmarks run --workload all --systems oxcart,floor --smoke
 
 lint: $(VENV)/.dev  ## Check style and formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

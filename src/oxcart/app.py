@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from os import PathLike
 from types import MappingProxyType
@@ -13,6 +14,7 @@ from oxcart import sync
 from oxcart._engine.extensions import Extensions, FailureHook, Surroundings
 from oxcart._engine.handler import Handlers
 from oxcart._engine.locating import locate
+from oxcart._engine.middleware import Middleware, checked
 from oxcart._engine.queue_worker import WorkerOptions
 from oxcart._engine.redaction import redact
 from oxcart._engine.retry_policy import (
@@ -35,11 +37,14 @@ from oxcart._store.connection import Timeouts
 from oxcart._store.store import Store
 from oxcart._store.sync_store import SyncStore
 from oxcart._wire.keys import DEFAULT_PREFIX
+from oxcart.app_worker import AppWorker, Prepared
+from oxcart.broker import Broker
 from oxcart.definition import JobDefinition
 from oxcart.errors import ConfigError
 from oxcart.flow import FlowJob, FlowProducer
 from oxcart.queue import Queue
-from oxcart.worker import WorkerGroup
+
+__all__ = ["App", "AppWorker"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -73,6 +78,8 @@ class App(Closing, Extensions):
             ``custom``; see ``BackoffStrategy``.
         timeouts: how long to wait for the server.
         clock: tells the time instead of the server, for tests.
+        broker: where jobs wait instead of in Redis, such as ``oxcart.sqs.SqsBroker``. Queues then
+            can do what it can; flows and workers need Redis.
     """
 
     def __init__(
@@ -84,8 +91,10 @@ class App(Closing, Extensions):
         backoff_strategies: Mapping[str, BackoffStrategy] | None = None,
         timeouts: Timeouts | None = None,
         clock: Clock | None = None,
+        broker: Broker | None = None,
     ) -> None:
         super().__init__()
+        self._broker = broker
         self._strategies = check_strategies(backoff_strategies)
         self._prefix = prefix
         self._clock = clock
@@ -215,6 +224,8 @@ class App(Closing, Extensions):
 
     def queue(self, name: str) -> Queue:
         """The queue of a name: the same object each time."""
+        if self._broker is not None:
+            return self._broker.queue(name)
         with self._guard:
             if name not in self._queues:
                 self._queues[name] = Queue(
@@ -224,14 +235,18 @@ class App(Closing, Extensions):
 
     async def add_flow(self, flow: Flow | FlowNode) -> FlowJob:
         """Add a tree of jobs, all of it or nothing; see ``FlowProducer.add``."""
+        self._need_redis("a flow")
         return await self._flows.add(flow)
 
     def add_flow_sync(self, flow: Flow | FlowNode) -> sync.FlowJob:
         """The blocking twin of ``add_flow``."""
+        self._need_redis("a flow")
         return self._sync_flows.add(flow)
 
     def sync_queue(self, name: str) -> sync.Queue:
         """The queue of a name for blocking code: the same object each time."""
+        if self._broker is not None:
+            return self._broker.sync_queue(name)
         with self._guard:
             if name not in self._sync_queues:
                 self._sync_queues[name] = sync.Queue(
@@ -253,6 +268,7 @@ class App(Closing, Extensions):
         metrics: int | None = None,
         keep_completed: Retention = Retention.ALL,
         keep_failed: Retention = Retention.ALL,
+        middlewares: Sequence[Middleware] = (),
     ) -> AppWorker:
         """A worker for this application's jobs.
 
@@ -270,11 +286,14 @@ class App(Closing, Extensions):
             keep_completed: retention for completed jobs without an option of their own, as Node
                 may add them.
             keep_failed: the same for failed ones.
+            middlewares: what runs around this worker's jobs, outside of the application's own;
+                see ``middleware``.
 
         Raises:
             ConfigError: a queue has no declared job, a job asks for a resource that there is not,
-                or a number is wrong.
+                a number is wrong, or jobs are not in Redis.
         """
+        self._need_redis("a worker")
         declared = {queue for queue, _ in self._registry}
         concurrency = dict.fromkeys(sorted(declared), 10) if queues is None else dict(queues)
         for queue in concurrency:
@@ -285,12 +304,14 @@ class App(Closing, Extensions):
                 )
         if not concurrency:
             raise ConfigError("this application has no jobs; declare one with @app.job")
-        surroundings = self._surroundings(HandlerThreads(sum(concurrency.values())))
+        prepared = self.prepare(
+            list(concurrency), places=sum(concurrency.values()), around=middlewares
+        )
         return AppWorker(
             self._store,
-            surroundings,
+            prepared.surroundings,
             prefix=self._prefix,
-            handlers={queue: self._handlers(queue, surroundings) for queue in concurrency},
+            handlers=prepared.handlers,
             concurrency=concurrency,
             name=name,
             grace=grace,
@@ -308,6 +329,27 @@ class App(Closing, Extensions):
             clock=self._clock,
         )
 
+    def prepare(
+        self, queues: Sequence[str], *, places: int, around: Sequence[Middleware] = ()
+    ) -> Prepared:
+        """Make the declared jobs ready to be run.
+
+        Args:
+            queues: whose jobs.
+            places: how many run at a time.
+            around: middlewares outside of the application's own.
+
+        Raises:
+            ConfigError: a job asks for a resource that there is not.
+        """
+        own = self._surroundings(HandlerThreads(places))
+        outer = tuple(checked(middleware) for middleware in around)
+        surroundings = replace(own, middlewares=(*outer, *own.middlewares))
+        return Prepared(
+            handlers={queue: self._handlers(queue, surroundings) for queue in queues},
+            surroundings=surroundings,
+        )
+
     def redact(self, job: JobRecord, *, queue: str) -> JsonValue:
         """A copy of a job's data in which the job's declared secrets are replaced."""
         definition = self._registry.get((queue, job.name))
@@ -317,6 +359,12 @@ class App(Closing, Extensions):
         """Close the connections of the running event loop and those of blocking code."""
         await self._store.aclose()
         self._sync_store.close()
+        if self._broker is not None:
+            self._broker.close()
+
+    def _need_redis(self, what: str) -> None:
+        if self._broker is not None:
+            raise ConfigError(f"{what} needs Redis; this application's jobs are elsewhere")
 
     def _register(self, definition: JobDefinition[P, R]) -> JobDefinition[P, R]:
         key = (definition.queue, definition.name)
@@ -336,21 +384,6 @@ class App(Closing, Extensions):
             on_failure=surroundings.failure_hook(),
             backoff_strategies=self._strategies,
         )
-
-
-class AppWorker(WorkerGroup):
-    """A worker of an application's jobs; see ``App.worker``."""
-
-    def __init__(self, store: Store, surroundings: Surroundings, **options: Any) -> None:
-        super().__init__(store, supply=surroundings.supply, **options)
-        self._threads = surroundings.threads
-
-    async def run(self) -> None:
-        """Run jobs until ``stop`` is called; see ``WorkerGroup.run``."""
-        try:
-            await super().run()
-        finally:
-            self._threads.close()
 
 
 class _Decorator:

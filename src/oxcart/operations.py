@@ -15,6 +15,7 @@ from oxcart.errors import StoreError
 from oxcart.exports.jobs import QUEUE as EXPORT_QUEUE
 from oxcart.mail.jobs import QUEUE as EMAIL_QUEUE
 from oxcart.settings import Settings
+from oxcart.sqs.broker import built_in_broker
 
 QUEUES = (EMAIL_QUEUE, EXPORT_QUEUE)
 MAX_FAILED = 10
@@ -184,6 +185,11 @@ async def _opened(app: App | None) -> AsyncIterator[App]:
         yield app
         return
     settings = Settings.from_env()
-    own = App(settings.redis_url, prefix=settings.prefix, data_dir=settings.data_dir)
+    own = App(
+        settings.redis_url,
+        prefix=settings.prefix,
+        data_dir=settings.data_dir,
+        broker=built_in_broker(settings),
+    )
     async with own:
         yield own

@@ -5,16 +5,36 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal
 
 import msgspec
 
-from oxcart.errors import ConfigError
+from oxcart._settings.values import read_values, refusal
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
-RedisUrl = Annotated[str, msgspec.Meta(pattern=r"^(rediss?|unix|rediss?\+(cluster|sentinel))://")]
-WebUrl = Annotated[str, msgspec.Meta(pattern=r"^https?://")]
+RedisUrl = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^(rediss?|unix|rediss?\+(cluster|sentinel))://",
+        description="it must begin with redis://, rediss:// or unix://, with redis+cluster:// or "
+        "with redis+sentinel://",
+    ),
+]
+WebUrl = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^https?://[^/?#\s]", description="it must be a URL as https://example.org"
+    ),
+]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
+Rate = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Dsn = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^https?://[^@/\s]+@[^/\s]+/\S+$",
+        description="it must be a project's DSN as https://key@host/1",
+    ),
+]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +49,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     in ``data_dir``."""
     prefix: str = "bull"
     """Prefix of every key, as BullMQ's."""
+    broker: Literal["redis", "sqs"] = "redis"
+    """Where jobs wait: in Redis, or in SQS, whose jobs run in Lambda."""
+    sqs_queues: tuple[str, ...] = ()
+    """Each queue's URL in SQS, as ``name=url``."""
+    sqs_dead_letter_queues: tuple[str, ...] = ()
+    """The URL of the SQS queue that takes each queue's failed jobs, as ``name=url``."""
     database_url: str | None = None
     """SQLAlchemy or ``postgresql://`` URL; without it SQLite in ``data_dir``."""
 
@@ -65,6 +91,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     grace_seconds: Positive = 30
     """How long a stopping worker lets running jobs finish."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "console", "json"] = "auto"
+    """``auto``: JSON in production, else text for people."""
+
+    sentry_dsn: Dsn | None = None
+    """Where errors are reported; without it Sentry's SDK is not even imported."""
+    sentry_environment: str | None = None
+    """What Sentry calls this deployment; without it ``env``."""
+    sentry_release: str | None = None
+    """What Sentry calls this version; without it the version of oxcart."""
+    sentry_sample_rate: Rate = 1.0
+    """Which part of the errors is reported."""
+    health_dir: Path | None = None
+    """Where running programs keep a file that they touch every few seconds; without it nowhere."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -77,27 +116,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             ConfigError: naming every variable that is wrong, what it holds and what it wants.
         """
         environ = os.environ if environ is None else environ
-        hints = get_type_hints(cls, include_extras=True)
-        values: dict[str, object] = {}
-        problems: list[str] = []
-        for field, names in ENVIRONMENT.items():
-            name = next((name for name in names if environ.get(name, "").strip()), None)
-            if name is None:
-                continue
-            raw = environ[name].strip()
-            try:
-                values[field] = _convert(raw, hints[field])
-            except msgspec.ValidationError as error:
-                shown = "(hidden)" if field in SECRET_FIELDS else repr(raw)
-                problems.append(f"{name} is {shown}: {_wish(hints[field]) or error}")
+        values, problems = read_values(cls, ENVIRONMENT, environ, SECRET_FIELDS)
         if problems:
-            raise ConfigError("wrong settings: " + "; ".join(problems))
-        return cls(**values)  # type: ignore[arg-type]  # each value was converted by its own hint
+            raise refusal(problems)
+        return cls(**values)
 
     @property
     def is_production(self) -> bool:
         """Whether development's conveniences are forbidden."""
         return self.env == "production"
+
+    @property
+    def logs_as_json(self) -> bool:
+        """Whether log lines are JSON."""
+        return self.log_format == "json" or (self.log_format == "auto" and self.is_production)
 
     @property
     def base_url(self) -> str:
@@ -126,6 +158,9 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "data_dir": ("OXCART_DATA_DIR",),
     "redis_url": ("REDIS_URL",),
     "prefix": ("OXCART_PREFIX",),
+    "broker": ("OXCART_BROKER",),
+    "sqs_queues": ("OXCART_SQS_QUEUES",),
+    "sqs_dead_letter_queues": ("OXCART_SQS_DEAD_LETTER_QUEUES",),
     "database_url": ("DATABASE_URL",),
     "smtp_host": ("SMTP_HOST",),
     "smtp_port": ("SMTP_PORT",),
@@ -148,6 +183,12 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "export_concurrency": ("OXCART_EXPORT_CONCURRENCY",),
     "grace_seconds": ("OXCART_GRACE_SECONDS",),
     "log_level": ("OXCART_LOG_LEVEL",),
+    "log_format": ("OXCART_LOG_FORMAT",),
+    "sentry_dsn": ("SENTRY_DSN",),
+    "sentry_environment": ("OXCART_SENTRY_ENVIRONMENT", "SENTRY_ENVIRONMENT"),
+    "sentry_release": ("OXCART_SENTRY_RELEASE", "SENTRY_RELEASE"),
+    "sentry_sample_rate": ("OXCART_SENTRY_SAMPLE_RATE",),
+    "health_dir": ("OXCART_HEALTH_DIR",),
 }
 """Each setting's environment variables; the first that is set and not empty wins."""
 
@@ -159,25 +200,7 @@ SECRET_FIELDS = frozenset(
         "operator_keys",
         "service_keys",
         "signing_secret",
+        "sentry_dsn",
     }
 )
 """Settings that are never shown: URLs may hold passwords."""
-
-
-def _wish(hint: object) -> str | None:
-    """What a setting wants, where its type says it better than the error does."""
-    if get_origin(hint) is Literal:
-        return "it must be one of " + ", ".join(get_args(hint))
-    return None
-
-
-def _convert(raw: str, hint: object) -> object:
-    """Turn a variable's text into the setting's type."""
-    if hint == tuple[str, ...]:
-        return tuple(part.strip() for part in raw.split(",") if part.strip())
-    if hint in (Path, Path | None):
-        try:
-            return Path(raw).expanduser()
-        except RuntimeError as error:
-            raise msgspec.ValidationError(str(error)) from error
-    return msgspec.convert(raw, hint, strict=False)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 from oxcart._engine.ending import end
+from oxcart._engine.middleware import Middleware
 from oxcart._store.connection import Timeouts
 from oxcart.app import App, AppWorker
+from oxcart.broker import Broker
 from oxcart.database.engine import Database
+from oxcart.database.schema import prepare_schema
+from oxcart.errors import ConfigError
 from oxcart.exports.jobs import ExportJobs
 from oxcart.exports.links import LinkSigner, signing_secret
 from oxcart.exports.outbox import Outbox
@@ -23,6 +27,7 @@ from oxcart.mail.jobs import EmailJobs
 from oxcart.mail.mailer import Mailer
 from oxcart.mail.outgoing import open_transport, require_smtp
 from oxcart.settings import Settings
+from oxcart.system_broker import open_broker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +42,7 @@ class System:
         exports: takes requests for exports and hands out files.
         email_jobs: the e-mail jobs; a worker gives them their SMTP transport.
         outbox: queues the exports that could not be queued when they were asked for.
+        broker: where jobs wait, if that is not Redis.
     """
 
     settings: Settings
@@ -46,19 +52,32 @@ class System:
     exports: ExportService
     email_jobs: EmailJobs
     outbox: Outbox
+    broker: Broker | None = None
 
     def worker(
-        self, queues: Mapping[str, int] | None = None, *, name: str | None = None
+        self,
+        queues: Mapping[str, int] | None = None,
+        *,
+        name: str | None = None,
+        grace: timedelta | None = None,
+        middlewares: Sequence[Middleware] = (),
     ) -> AppWorker:
         """A worker for the e-mails and the exports, with the settings' concurrency and grace.
 
         Args:
             queues: how many jobs of each queue run at a time, instead of the settings'.
             name: kept with the jobs; default: host and process id.
+            grace: how long running jobs may go on when it is stopped, instead of the settings'.
+            middlewares: what runs around this worker's jobs.
 
         Raises:
-            ConfigError: production without SMTP settings, or a queue without jobs.
+            ConfigError: production without SMTP settings, a queue without jobs, or jobs in SQS.
         """
+        if self.settings.broker == "sqs":
+            raise ConfigError(
+                "OXCART_BROKER is sqs, and workers take jobs from Redis: "
+                "jobs in SQS are run in Lambda, by oxcart.serverless.handler"
+            )
         if self.settings.is_production:
             require_smtp(self.settings)
         default = {
@@ -68,7 +87,8 @@ class System:
         return self.app.worker(
             default if queues is None else queues,
             name=name,
-            grace=timedelta(seconds=self.settings.grace_seconds),
+            grace=grace or timedelta(seconds=self.settings.grace_seconds),
+            middlewares=middlewares,
         )
 
     async def run_worker(self, worker: AppWorker) -> None:
@@ -98,7 +118,9 @@ class System:
 async def open_system(
     settings: Settings, *, timeouts: Timeouts | None = None
 ) -> AsyncIterator[System]:
-    """Open the built-in system: its tables are made where they are missing.
+    """Open the built-in system.
+
+    On SQLite and outside production the database is migrated; PostgreSQL in production is not.
 
     Args:
         settings: what it is made from.
@@ -106,23 +128,27 @@ async def open_system(
 
     Raises:
         ConfigError: a setting is wrong or missing.
-        DatabaseError: the database cannot be used.
+        DatabaseError: the database cannot be used, or must be migrated first.
     """
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database.from_settings(settings))
-        await database.create_schema()
+        await prepare_schema(database, may_migrate=database.is_sqlite or not settings.is_production)
+        broker = open_broker(settings, database)
         app = await stack.enter_async_context(
             App(
                 settings.redis_url,
                 prefix=settings.prefix,
                 data_dir=settings.data_dir,
                 timeouts=timeouts,
+                broker=broker,
             )
         )
-        yield build_system(settings, app, database)
+        yield build_system(settings, app, database, broker=broker)
 
 
-def build_system(settings: Settings, app: App, database: Database) -> System:
+def build_system(
+    settings: Settings, app: App, database: Database, *, broker: Broker | None = None
+) -> System:
     """Wire the parts of the system on an application and a database."""
     storage = LocalStorage(settings.storage_dir or settings.data_dir / "exports")
     signer = LinkSigner(
@@ -141,4 +167,5 @@ def build_system(settings: Settings, app: App, database: Database) -> System:
         exports=ExportService(jobs=export_jobs, records=records, storage=storage, signer=signer),
         email_jobs=email_jobs,
         outbox=Outbox(jobs=export_jobs, records=records),
+        broker=broker,
     )

@@ -10,6 +10,7 @@ from dataclasses import replace
 from os import PathLike
 
 from oxcart._engine.context import JobContext
+from oxcart._engine.extensions import FailureHook
 from oxcart._engine.handler import Handler, Handlers, as_async
 from oxcart._engine.locating import locate
 from oxcart._engine.lock_keeper import LockKeeper
@@ -212,6 +213,7 @@ class Worker(WorkerGroup):
         limiter: how many jobs are started in a time, counted over all workers of the queue.
         metrics: how many minutes of figures of finished jobs are kept; default: none.
         middlewares: what runs around each job, the first outermost; see ``App.middleware``.
+        on_failure: called after a job failed for good; see ``App.on_failure``.
         backoff_strategies: tell the wait of jobs whose backoff has one of these types.
         keep_completed: retention for jobs without an option of their own.
         keep_failed: the same for failed ones.
@@ -242,6 +244,7 @@ class Worker(WorkerGroup):
         limiter: RateLimit | None = None,
         metrics: int | None = None,
         middlewares: Sequence[Middleware] = (),
+        on_failure: FailureHook | None = None,
         backoff_strategies: Mapping[str, BackoffStrategy] | None = None,
         keep_completed: Retention = Retention.ALL,
         keep_failed: Retention = Retention.ALL,
@@ -253,12 +256,20 @@ class Worker(WorkerGroup):
         self._owns_store = store is None
         self._timeout_ms = None if timeout is None else to_ms(timeout, what="timeout")
         self._middlewares = [checked(middleware) for middleware in middlewares]
+        self._on_failure = None if on_failure is None else as_async(on_failure, self._threads)
         by_name, fallback = self._runnable(handler)
         strategies = check_strategies(backoff_strategies)
         super().__init__(
             store or Store(locate(redis_url, data_dir), timeouts=timeouts),
             prefix=prefix,
-            handlers={queue: Handlers(by_name, fallback, backoff_strategies=strategies)},
+            handlers={
+                queue: Handlers(
+                    by_name,
+                    fallback,
+                    on_failure=self._on_failure,
+                    backoff_strategies=strategies,
+                )
+            },
             concurrency={queue: concurrency},
             name=name,
             grace=grace,
@@ -296,7 +307,7 @@ class Worker(WorkerGroup):
 
     def _handler(self, function: HandlerFunction) -> Handler:
         invoke = compose(as_async(function, self._threads), self._middlewares)
-        return Handler(invoke=invoke, timeout_ms=self._timeout_ms)
+        return Handler(invoke=invoke, timeout_ms=self._timeout_ms, on_failure=self._on_failure)
 
 
 def _check_options(options: WorkerOptions) -> None:

@@ -29,7 +29,10 @@ def test_everything_public_has_a_docstring() -> None:
 
 
 def test_importing_oxcart_imports_nothing_heavy() -> None:
-    program = f"import sys, oxcart; oxcart.App; print([name for name in {HEAVY!r} if name in sys.modules])"
+    program = (
+        "import sys, oxcart; oxcart.App; "
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
 
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

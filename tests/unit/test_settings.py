@@ -76,6 +76,10 @@ VALUES = {
     "OXCART_EXPORT_CONCURRENCY": "9",
     "OXCART_GRACE_SECONDS": "9",
     "OXCART_LOG_LEVEL": "debug",
+    "OXCART_LOG_FORMAT": "json",
+    "OXCART_BROKER": "sqs",
+    "SENTRY_DSN": "https://key@some.example/1",
+    "OXCART_SENTRY_SAMPLE_RATE": "0.5",
 }
 """For variables that do not take just any text."""
 
@@ -124,8 +128,9 @@ def test_all_problems_are_named_at_once() -> None:
 
 def test_secrets_are_not_shown() -> None:
     secret = "s3cret-value"
+    forms = {"redis_url": "redis://:{}@host", "sentry_dsn": "https://{}@host/1"}
     values = {
-        name: f"redis://:{secret}@host" if field == "redis_url" else secret
+        name: forms.get(field, "{}").format(secret)
         for field, names in ENVIRONMENT.items()
         for name in names
         if field in SECRET_FIELDS
@@ -161,8 +166,19 @@ def test_secrets_are_not_shown_by_rich() -> None:
 @pytest.mark.parametrize(
     ("variable", "text", "wish"),
     [
-        ("REDIS_URL", "127.0.0.1:6379", "rediss?|unix"),
-        ("OXCART_API_URL", "foo", "https?"),
+        ("REDIS_URL", "127.0.0.1:6379", "redis://, rediss:// or unix://"),
+        ("REDIS_URL", "redis://:s3cret@some.example/zero", "the database 'zero' is no number"),
+        ("REDIS_URL", "rediss://some.example:6379/1/2", "the database '1/2' is no number"),
+        ("REDIS_URL", "redis://some.example?db=one", "the database 'one' is no number"),
+        ("REDIS_URL", "unix:///run/valkey.sock?db=one", "the database 'one' is no number"),
+        ("REDIS_URL", "redis://some.example:port/0", "cannot be read"),
+        ("REDIS_URL", "redis+sentinel://some.example:26379/main/x", "number of a database"),
+        ("REDIS_URL", "redis+cluster://some.example:6379/1", "database 0 alone"),
+        ("SMTP_PORT", "many", "a whole number of at least 1 and at most 65535"),
+        ("OXCART_GRACE_SECONDS", "0", "a whole number of at least 1"),
+        ("OXCART_API_PORT", "tcp://10.0.0.1:8400", "enableServiceLinks: false"),
+        ("OXCART_API_URL", "foo", "https://example.org"),
+        ("OXCART_API_URL", "https://", "https://example.org"),
         ("OXCART_ENV", "prod", "development, production, test"),
         ("OXCART_DATA_DIR", "~no-such-user/x", "home directory"),
     ],
@@ -173,3 +189,20 @@ def test_wrong_value_is_told_with_what_is_wanted(variable: str, text: str, wish:
 
     assert variable in str(caught.value)
     assert wish in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://some.example",
+        "redis://some.example:6379/",
+        "redis://:s3cret@some.example:6379/15",
+        "rediss://some.example:6379/0?ssl_cert_reqs=none",
+        "unix:///run/valkey.sock?db=2",
+        "redis+cluster://some.example:6379,other.example:6379",
+        "redis+sentinel://some.example:26379/main/3",
+    ],
+)
+def test_good_redis_urls_are_taken(url: str) -> None:
+    assert url == Settings.from_env({"REDIS_URL": url}).redis_url

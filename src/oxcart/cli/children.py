@@ -7,13 +7,14 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 from oxcart.cli.lifeline import VARIABLE
 
 STOP_S = 40.0
-"""How long a program may take to stop before it is killed: longer than a worker's grace."""
+"""How long programs may take to stop before they are killed: longer than a worker's grace."""
 
 
 class Children:
@@ -21,9 +22,13 @@ class Children:
 
     Each is in a session of its own: a Ctrl-C in the terminal reaches this process alone, which
     stops them in order. A pipe tells them if this process was killed.
+
+    Args:
+        stop_s: how long they may take to stop before they are killed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, stop_s: float = STOP_S) -> None:
+        self._stop_s = stop_s
         self._read_end, self._write_end = os.pipe()
         self._processes: dict[str, asyncio.subprocess.Process] = {}
 
@@ -58,10 +63,45 @@ class Children:
         first = done.pop()
         return waits[first], first.result()
 
-    async def stop(self) -> None:
-        """Stop them, the last started first; those that do not end in time are killed."""
+    async def first_to_end_before(self, stop: asyncio.Event) -> tuple[str, int] | None:
+        """Wait until one ends, its name and exit code; or nothing, when an event is set first."""
+        async with asyncio.TaskGroup() as group:
+            ended = group.create_task(self.first_to_end())
+            stopped = group.create_task(stop.wait())
+            await asyncio.wait((ended, stopped), return_when=asyncio.FIRST_COMPLETED)
+            stopped.cancel()
+            if not ended.done():
+                ended.cancel()
+                return None
+        return ended.result()
+
+    def terminate(self) -> None:
+        """Tell those that still run to stop, the last started first."""
         for process in reversed(self._processes.values()):
-            await _stop(process)
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    process.send_signal(signal.SIGTERM)
+
+    async def stop(self) -> dict[str, int]:
+        """Stop them all at the same time; those that do not end in time are killed.
+
+        Returns:
+            Their exit codes by name; negative is the signal that ended one.
+        """
+        self.terminate()
+        try:
+            async with asyncio.timeout(self._stop_s):
+                for process in self._processes.values():
+                    await process.wait()
+        except TimeoutError:
+            self._kill()
+        return {name: await process.wait() for name, process in self._processes.items()}
+
+    def _kill(self) -> None:
+        for process in self._processes.values():
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    process.kill()
 
     async def __aenter__(self) -> Self:
         """Return the children themselves."""
@@ -79,15 +119,3 @@ class Children:
         finally:
             os.close(self._write_end)
             os.close(self._read_end)
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
-    process.send_signal(signal.SIGTERM)
-    try:
-        async with asyncio.timeout(STOP_S):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()

@@ -9,12 +9,11 @@ from rich.console import Console
 
 from oxcart.cli.children import Children
 from oxcart.cli.programs import on_stop_signals, start_program
-from oxcart.cli.start_checks import check_start
 from oxcart.database.engine import Database
 from oxcart.database.errors import DatabaseNotEmpty
 from oxcart.database.sample import fill_with_sample
+from oxcart.database.schema import prepare_schema
 from oxcart.embedded import EmbeddedValkey
-from oxcart.errors import ConfigError
 from oxcart.http.server import listen
 from oxcart.mail.outgoing import mailbox_folder
 from oxcart.settings import Settings
@@ -28,10 +27,7 @@ async def run_dev(*, port: int | None, with_sample: bool) -> int:
     Returns:
         The exit code: 1 if one of the programs ended by itself.
     """
-    settings = start_program()
-    if settings.is_production:
-        raise ConfigError("oxcart dev is for development; OXCART_ENV is production")
-    check_start(settings)
+    settings = start_program("dev")
     # Found out before anything is started for it.
     listen(settings.api_host, settings.api_port if port is None else port).close()
     stop = asyncio.Event()
@@ -61,7 +57,7 @@ def _note_stop(stop: asyncio.Event) -> None:
 async def prepare_database(settings: Settings, *, with_sample: bool) -> None:
     """Make the tables, and fill an empty development database with sample data."""
     async with Database.from_settings(settings) as database:
-        await database.create_schema()
+        await prepare_schema(database, may_migrate=True)
         if not with_sample or settings.database_url is not None:
             return
         try:
@@ -82,15 +78,10 @@ async def start_programs(children: Children, settings: Settings, *, port: int | 
 
 
 async def _wait_for_end(children: Children, stop: asyncio.Event) -> int:
-    async with asyncio.TaskGroup() as group:
-        ended = group.create_task(children.first_to_end())
-        stopped = group.create_task(stop.wait())
-        await asyncio.wait((ended, stopped), return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if not ended.done():
-            ended.cancel()
-            return 0
-    name, code = ended.result()
+    ended = await children.first_to_end_before(stop)
+    if ended is None:
+        return 0
+    name, code = ended
     console.print(f"[red]the {name} ended by itself with code {code}; stopping[/red]")
     return 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from collections.abc import Coroutine
 from typing import Annotated, Any
@@ -13,7 +14,9 @@ from oxcart.errors import ConfigError, OxcartError, StoreUnavailable
 
 EXIT_FAILED = 1
 EXIT_UNREACHABLE = 3
-"""Exit codes: 0 done, 1 the work or check failed, 2 wrong usage, 3 no server or wrong settings."""
+EXIT_TERMINATED = 143
+"""Exit codes: 0 done, 1 the work or check failed, 2 wrong usage, 3 no server or wrong settings,
+143 told to stop before it had begun."""
 
 PORT_OPTION = typer.Option(help="Port of the API; 0 takes a free one.", min=0, max=65_535)
 
@@ -70,6 +73,15 @@ def worker(
         ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="The worker's name in dashboards.")] = None,
+    burst: Annotated[
+        bool, typer.Option("--burst", help="End when nothing is waiting and nothing is due.")
+    ] = False,
+    max_jobs: Annotated[
+        int | None, typer.Option(help="With --burst: start no more jobs than this.", min=1)
+    ] = None,
+    max_seconds: Annotated[
+        float | None, typer.Option(help="With --burst: start jobs for this long.", min=0.1)
+    ] = None,
 ) -> None:
     """Run jobs until stopped.
 
@@ -78,10 +90,27 @@ def worker(
     from oxcart.cli import programs
 
     wanted = _parse_queues(queues)
+    if burst:
+        from oxcart.burst import BurstLimits
+        from oxcart.cli.worker_burst import run_burst
+
+        limits = BurstLimits(max_jobs=max_jobs, max_seconds=max_seconds)
+        _run(run_burst(app, wanted, limits, name=name))
+        return
+    if max_jobs is not None or max_seconds is not None:
+        raise typer.BadParameter("they limit a burst; add --burst", param_hint="--max-jobs")
     if app is None:
         _run(programs.run_worker(wanted, name=name))
     else:
         _run(programs.run_app_worker(app, wanted, name=name))
+
+
+@cli.command("all")
+def run_together() -> None:
+    """Run API and worker together, as two processes, until stopped."""
+    from oxcart.cli.together import run_all
+
+    _run(run_all())
 
 
 @cli.command()
@@ -117,6 +146,56 @@ def status(
 
 
 @cli.command()
+def migrate(
+    *,
+    down: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REVISION",
+            help="Take back every migration after this one; base: all of them.",
+        ),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit 1 when migrations are missing.")
+    ] = False,
+    status: Annotated[
+        bool, typer.Option("--status", help="Change nothing; list the migrations.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --status: print JSON instead of text.")
+    ] = False,
+) -> None:
+    """Bring the database to the schema that this version needs."""
+    from oxcart.cli import migrate as command
+
+    if sum((down is not None, check, status)) > 1:
+        raise typer.BadParameter("--down, --check and --status exclude one another")
+    if as_json and not status:
+        raise typer.BadParameter("--json is for --status", param_hint="--json")
+    if check:
+        _run(command.check_migrations())
+    elif status:
+        _run(command.show_migrations(as_json=as_json))
+    else:
+        _run(command.run_migrate(down=down))
+
+
+@cli.command()
+def config(
+    *,
+    program: Annotated[
+        str,
+        typer.Option("--for", metavar="COMMAND", help="Check what this command needs, as api."),
+    ] = "all",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Show the settings, secrets masked, and where each came from; exits 1 when one is wrong."""
+    from oxcart.cli.config import show_config
+
+    _run(show_config(program, as_json=as_json))
+
+
+@cli.command()
 def demo() -> None:
     """Send the e-mails, write the exports and show what was delivered where."""
     from oxcart.cli.demo import run_demo
@@ -134,6 +213,9 @@ def version() -> None:
 
 def main() -> None:
     """Run the command line."""
+    # As a container's first process it would never see a SIGTERM that nobody handles: the kernel
+    # keeps it back. Programs that run until stopped put a handler of their own in its place.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     cli()
 
 
@@ -151,8 +233,11 @@ def _parse_queues(given: list[str] | None) -> dict[str, int | None]:
 
 def _run(program: Coroutine[Any, Any, int | None]) -> None:
     """Run a program on uvloop where it is installed, and tell its errors without a traceback."""
+    from oxcart.observe.sentry import reporting_crashes
+
     try:
-        code = _on_event_loop(program)
+        with reporting_crashes():
+            code = _on_event_loop(program)
     except* (ConfigError, StoreUnavailable) as group:
         _tell(group, EXIT_UNREACHABLE)
     except* OxcartError as group:

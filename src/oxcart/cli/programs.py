@@ -1,23 +1,25 @@
-"""The long-running programs: API and worker."""
+"""The long-running programs: API and worker.
+
+What only one of them needs is imported when it runs: the worker of an application starts without
+the HTTP and SQL libraries.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from oxcart import Timeouts
 from oxcart.app import AppWorker
 from oxcart.cli.lifeline import watch_parent
 from oxcart.cli.loading import load_app
-from oxcart.cli.start_checks import check_start
-from oxcart.http.app import create_app
-from oxcart.http.server import serve
-from oxcart.observe.logs import configure_logs
+from oxcart.cli.pulse import Pulse, pulsing
+from oxcart.cli.start_checks import log_notes, read_settings
+from oxcart.observe.start import observe_jobs, start_observing
 from oxcart.settings import Settings
-from oxcart.system import open_system
 
 log = logging.getLogger("oxcart.cli")
 
@@ -29,20 +31,34 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 async def run_api(*, host: str | None = None, port: int | None = None) -> None:
     """Serve the API, and look after exports that wait for the queue, until a signal."""
-    settings = start_program()
-    check_start(settings, serves_http=True)
+    from oxcart.http.app import create_app
+    from oxcart.http.server import serve
+    from oxcart.system import open_system
+
+    settings = start_program("api")
     stop = asyncio.Event()
-    on_stop_signals(stop.set)
-    watch_parent(stop.set)
     async with (
+        pulsing("api", settings) as pulse,
         open_system(settings, timeouts=API_TIMEOUTS) as system,
         system.running_outbox(),
     ):
+        observe_jobs(system.app)  # bursts run them here
+
+        def on_stop() -> None:
+            pulse.stopping("answering the requests under way")
+            stop.set()
+
+        def on_ready(url: str) -> None:
+            log.info("api.listening", extra={"url": url})
+            pulse.ready(f"listening on {url}", url=url)
+
+        on_stop_signals(on_stop)
+        watch_parent(on_stop)
         await serve(
             create_app(system),
             host or settings.api_host,
             settings.api_port if port is None else port,
-            ready=lambda url: log.info("api.listening on %s", url),
+            ready=on_ready,
             stop=stop,
             grace_seconds=settings.grace_seconds,
         )
@@ -50,16 +66,19 @@ async def run_api(*, host: str | None = None, port: int | None = None) -> None:
 
 async def run_worker(queues: dict[str, int | None], *, name: str | None = None) -> None:
     """Run a worker until a signal; the second signal puts running jobs back at once."""
-    settings = start_program()
+    from oxcart.system import open_system
+
+    settings = start_program("worker")
     default = {"email": settings.email_concurrency, "export": settings.export_concurrency}
-    check_start(settings, sends_mail=True)
     wanted = {
         queue: default.get(queue, 1) if places is None else places
         for queue, places in queues.items()
     }
-    async with open_system(settings) as system:
+    async with pulsing("worker", settings) as pulse, open_system(settings) as system:
+        observe_jobs(system.app)
         worker = system.worker(wanted or default, name=name)
-        _stop_on_signals(worker)
+        _stop_on_signals(worker, pulse, settings)
+        pulse.ready(_serving(wanted or default))
         await system.run_worker(worker)
 
 
@@ -71,39 +90,54 @@ async def run_app_worker(path: str, queues: dict[str, int | None], *, name: str 
         queues: the queues to serve; default: all that have a job.
         name: the worker's name in dashboards.
     """
-    settings = start_program()
+    settings = start_program("worker of an application")
     app = load_app(path)
     wanted = {
         queue: DEFAULT_CONCURRENCY if places is None else places for queue, places in queues.items()
     }
-    async with app:
+    async with pulsing("worker", settings) as pulse, app:
+        observe_jobs(app)
         worker = app.worker(
             wanted or None, name=name, grace=timedelta(seconds=settings.grace_seconds)
         )
-        _stop_on_signals(worker)
+        _stop_on_signals(worker, pulse, settings)
+        pulse.ready(_serving(wanted or {queue for queue, _ in app.registry}))
         await worker.run()
 
 
-def _stop_on_signals(worker: AppWorker) -> None:
+def _serving(queues: Iterable[str]) -> str:
+    return f"serving {', '.join(sorted(queues))}"
+
+
+def _stop_on_signals(worker: AppWorker, pulse: Pulse, settings: Settings) -> None:
     signals = 0
 
     def stop() -> None:
         nonlocal signals
         signals += 1
+        pulse.stopping(
+            "putting running jobs back"
+            if signals > 1
+            else f"letting running jobs finish, for at most {settings.grace_seconds} s"
+        )
         worker.stop(force=signals > 1)
 
     on_stop_signals(stop)
     watch_parent(stop)
 
 
-def start_program() -> Settings:
-    """Read the settings and start logging.
+def start_program(program: str) -> Settings:
+    """Read the settings, check them for what the program needs, and start logging.
+
+    Args:
+        program: one of ``oxcart._settings.checks.PROGRAMS``.
 
     Raises:
-        ConfigError: naming every wrong setting.
+        ConfigError: naming every setting that is wrong or missing.
     """
-    settings = Settings.from_env()
-    configure_logs(level=settings.log_level, as_json=settings.is_production)
+    settings, notes = read_settings(program)
+    start_observing(settings)
+    log_notes(notes)
     return settings
 
 

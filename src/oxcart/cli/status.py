@@ -10,11 +10,11 @@ from rich.table import Table
 
 from oxcart.app import App
 from oxcart.cli.loading import load_app
-from oxcart.cli.start_checks import check_start
+from oxcart.cli.start_checks import read_settings
 from oxcart.database.engine import Database
 from oxcart.errors import OxcartError
 from oxcart.operations import SystemStatus, get_all_queue_status
-from oxcart.settings import Settings
+from oxcart.sqs.broker import built_in_broker
 
 COLOURS = {"healthy": "green", "degraded": "yellow", "unhealthy": "red"}
 
@@ -30,8 +30,7 @@ async def show_status(path: str | None, *, as_json: bool) -> int:
     Returns:
         The exit code: 0 when all is healthy, else 1.
     """
-    settings = Settings.from_env()
-    check_start(settings)
+    settings, _ = read_settings("status" if path is None else "worker of an application")
     database_error: str | None = None
     if path is not None:
         app = load_app(path)
@@ -39,7 +38,12 @@ async def show_status(path: str | None, *, as_json: bool) -> int:
         async with app:
             status = await get_all_queue_status(app, queues=names)
     else:
-        app = App(settings.redis_url, prefix=settings.prefix, data_dir=settings.data_dir)
+        app = App(
+            settings.redis_url,
+            prefix=settings.prefix,
+            data_dir=settings.data_dir,
+            broker=built_in_broker(settings),
+        )
         async with app, Database.from_settings(settings) as database:
             status = await get_all_queue_status(app)
             database_error = await _database_error(database)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from oxcart.database.errors import DatabaseUnavailable
-from oxcart.database.schema import ensure_schema
+from oxcart.database.schema import migrate
 from oxcart.database.urls import parse_url, sqlite_url
 
 if TYPE_CHECKING:
@@ -125,16 +125,9 @@ class Database:
             with connection.begin():
                 yield connection
 
-    async def create_schema(self) -> None:
-        """Make the tables that are missing and add oxcart's columns to ``ExportJob``.
-
-        Safe to call again and from several processes at once; changes nothing that is there.
-
-        Raises:
-            ConfigError: the database's user may not make them; the text holds the statement.
-        """
-        async with self.write() as connection:
-            await connection.run_sync(ensure_schema)
+    async def migrate(self) -> None:
+        """Make what is missing of the schema; see ``oxcart.database.schema.migrate``."""
+        await migrate(self)
 
     async def ping(self) -> float:
         """Ask the database for an answer.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oxcart.errors import OxcartError
+from oxcart.errors import ConfigError, OxcartError
 
 
 class DatabaseError(OxcartError):
@@ -25,3 +25,11 @@ class DatabaseNotEmpty(DatabaseError):
             f'the table "{table}" has rows; sample data goes only into an empty database'
         )
         self.table = table
+
+
+class DatabaseBehind(DatabaseError, ConfigError):
+    """The database lacks migrations that this version of oxcart needs; nothing was changed."""
+
+
+class MigrationRefused(DatabaseError):
+    """A migration was not taken back, because something would be lost; nothing was changed."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from oxcart.database.errors import DatabaseNotEmpty
+from oxcart.database.migrations.runner import upgrade
 from oxcart.database.sample_club import Club, ClubSize
-from oxcart.database.schema import ensure_schema
 from oxcart.database.tables import metadata
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def fill_with_sample(
     club = Club(Random(seed), size or ClubSize())  # noqa: S311  # sample data, no secret
     counts: dict[str, int] = {}
     with database.write_sync() as connection:
-        ensure_schema(connection)
+        upgrade(connection)
         _refuse_rows(connection)
         for table, rows in club.tables():
             for start in range(0, len(rows), _BATCH):

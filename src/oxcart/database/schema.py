@@ -1,51 +1,99 @@
-"""Making of what is missing in the database; it never changes or drops what is there."""
+"""Bringing a database to the schema that this version of oxcart needs, or saying what to do."""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
-from sqlalchemy import inspect, text
-from sqlalchemy.exc import ProgrammingError
-from sqlalchemy.schema import CreateColumn
-
-from oxcart.database.tables import EXPORT_JOB_ADDITIONS, export_job, metadata
-from oxcart.errors import ConfigError
+from oxcart.database.errors import DatabaseBehind
+from oxcart.database.migrations import runner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from oxcart.database.engine import Database
+    from oxcart.database.migrations.runner import Migration, SchemaState
 
-    from sqlalchemy import Connection
-
-_SCHEMA_LOCK = 0x6F78_6361_7274
-"""Key of PostgreSQL's advisory lock ("oxcart"): processes that start together take turns."""
+log = logging.getLogger("oxcart.database")
 
 
-def ensure_schema(connection: Connection) -> None:
-    """Make missing tables, and oxcart's columns in an ``ExportJob`` that Prisma made.
-
-    Args:
-        connection: in a transaction that writes.
+async def read_state(database: Database) -> SchemaState:
+    """Read where a database stands; changes nothing.
 
     Raises:
-        ConfigError: the database's user may not.
+        ConfigError: the database's user may not read it.
+        DatabaseUnavailable: the database cannot be reached.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _SCHEMA_LOCK})
-    try:
-        metadata.create_all(connection)
-        for statement in _missing_columns(connection):
-            connection.execute(text(statement))
-    except ProgrammingError as error:
-        raise ConfigError(
-            f"the database's user could not run {error.statement!r}: {error.orig}; "
-            "run it as the owner of the tables"
-        ) from error
+    async with database.read() as connection:
+        return await connection.run_sync(runner.schema_state)
 
 
-def _missing_columns(connection: Connection) -> Iterator[str]:
-    present = {column["name"] for column in inspect(connection).get_columns(export_job.name)}
-    quoted = connection.dialect.identifier_preparer.format_table(export_job)
-    for name in EXPORT_JOB_ADDITIONS:
-        if name not in present:
-            column = CreateColumn(export_job.c[name]).compile(dialect=connection.dialect)
-            yield f"ALTER TABLE {quoted} ADD COLUMN {column}"
+async def migrate(database: Database) -> tuple[Migration, ...]:
+    """Run every migration that is missing, all or nothing; safe from several processes at once.
+
+    Returns:
+        What was run, in order.
+
+    Raises:
+        ConfigError: the database's user may not; the text holds the statement.
+        DatabaseUnavailable: the database cannot be reached, or a table was in use for too long.
+    """
+    # Most often there is nothing to do: then nobody has to wait for his turn to write.
+    if not (await read_state(database)).is_behind:
+        return ()
+    async with database.write() as connection:
+        return await connection.run_sync(runner.upgrade)
+
+
+async def migrate_down(database: Database, revision: str) -> tuple[Migration, ...]:
+    """Take back every migration after one, or all with ``base``; what Prisma made stays.
+
+    Returns:
+        What was taken back, in order.
+
+    Raises:
+        ConfigError: there is no such migration, or the database's user may not.
+        MigrationRefused: it would lose rows, or a newer version of oxcart must do it.
+        DatabaseUnavailable: the database cannot be reached, or a table was in use for too long.
+    """
+    async with database.write() as connection:
+        return await connection.run_sync(runner.downgrade, revision)
+
+
+async def prepare_schema(database: Database, *, may_migrate: bool) -> None:
+    """Migrate at the start of a program where that is wanted; elsewhere refuse a database behind.
+
+    A database ahead is only told of: a newer version migrated it, migrations only add, and old
+    processes must be able to start again while the new ones are rolled out.
+
+    Args:
+        database: what to prepare.
+        may_migrate: whether this program may change the schema.
+
+    Raises:
+        DatabaseBehind: migrations are missing, and this program may not run them.
+        ConfigError: the database's user may not read or change the schema.
+    """
+    state = await read_state(database)
+    if state.is_ahead:
+        log.warning("database.ahead", extra={"state": describe(state)})
+    if not state.is_behind:
+        return
+    if not may_migrate:
+        raise DatabaseBehind(describe(state))
+    done = await migrate(database)
+    log.info("database.migrated", extra={"run": [item.revision for item in done]})
+
+
+def describe(state: SchemaState) -> str:
+    """Say in a sentence where a database stands and what to do."""
+    if state.is_ahead:
+        return (
+            f"the database is ahead: a newer oxcart took it to migration {state.current}, and this "
+            f"version knows {state.head}; update this program when you can"
+        )
+    if state.is_behind:
+        at = f"is at migration {state.current}" if state.current else "has none of the migrations"
+        return (
+            f"the database is behind: it {at}, and this version of oxcart needs {state.head}; "
+            "run: oxcart migrate"
+        )
+    return f"the database is at migration {state.head}, as this version of oxcart needs"

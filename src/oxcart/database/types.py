@@ -65,7 +65,8 @@ class UtcTimestamp(TypeDecorator[datetime]):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Keep milliseconds on PostgreSQL, as Prisma does."""
         if dialect.name == "postgresql":
-            return dialect.type_descriptor(TIMESTAMP(precision=3, timezone=False))
+            # Not adapted to the dialect, which would lose the precision.
+            return TIMESTAMP(precision=3, timezone=False)
         return dialect.type_descriptor(DateTime())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:

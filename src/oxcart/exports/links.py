@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
+from oxcart._settings.rules import MIN_SECRET_CHARS, secret_problems
+from oxcart._settings.values import refusal
 from oxcart.database.texts import is_storable
 from oxcart.errors import ConfigError
 from oxcart.exports.errors import LinkExpired, LinkInvalid
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from oxcart.settings import Settings
 
 SECRET_FILE = "signing-secret"  # noqa: S105  # the file's name
-MIN_SECRET_LENGTH = 16
 _PURPOSE = b"oxcart export link 1"
 # No sign, no blanks, no other alphabet's digits: one spelling of a time has one signature.
 _EXPIRES = re.compile(r"[0-9]{1,12}")
@@ -111,20 +112,11 @@ def signing_secret(settings: Settings) -> bytes:
         ConfigError: the setting is too short to be a secret, or missing in production, where
             several machines would each make their own.
     """
+    problems = tuple(secret_problems(settings))
+    if problems:
+        raise refusal(problems)
     given = settings.signing_secret
-    if given is not None:
-        if len(given) < MIN_SECRET_LENGTH:
-            raise ConfigError(
-                f"OXCART_SIGNING_SECRET has {len(given)} characters; "
-                f"it needs at least {MIN_SECRET_LENGTH} that nobody can guess"
-            )
-        return given.encode()
-    if settings.is_production:
-        raise ConfigError(
-            "OXCART_SIGNING_SECRET is not set; in production it must be, "
-            "and the same for the API and every worker"
-        )
-    return _kept_secret(settings.data_dir)
+    return _kept_secret(settings.data_dir) if given is None else given.encode()
 
 
 def _kept_secret(folder: Path) -> bytes:
@@ -152,6 +144,6 @@ def _kept_secret(folder: Path) -> bytes:
 
 def _checked(path: Path) -> bytes:
     secret = path.read_bytes()
-    if len(secret) < MIN_SECRET_LENGTH:
+    if len(secret) < MIN_SECRET_CHARS:
         raise ConfigError(f"{path} holds no secret; delete it and a new one will be made")
     return secret

@@ -13,13 +13,14 @@ from starlette.middleware import Middleware
 from oxcart.database.users import Users
 from oxcart.errors import OxcartError
 from oxcart.http.auth import Authenticator
+from oxcart.http.bursts import Bursts
 from oxcart.http.edge import Edge
 from oxcart.http.health import HealthProbe
 from oxcart.http.jobs import Jobs
 from oxcart.http.limits import BodyLimit
 from oxcart.http.problems import ProblemError, answer_error
 from oxcart.http.reference import complete_openapi
-from oxcart.http.routes import exports, health, queues, reference
+from oxcart.http.routes import exports, health, queues, reference, worker
 
 if TYPE_CHECKING:
     from oxcart.system import System
@@ -62,6 +63,7 @@ def create_app(system: System) -> FastAPI:
     app.state.authenticator = Authenticator(system.settings, Users(system.database))
     app.state.health = HealthProbe(system)
     app.state.jobs = Jobs(system.app)
-    for router in (exports.router, queues.router, health.router, reference.router):
+    app.state.bursts = Bursts(system)
+    for router in (exports.router, queues.router, worker.router, health.router, reference.router):
         app.include_router(router)
     return app

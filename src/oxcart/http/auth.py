@@ -21,7 +21,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-from oxcart.errors import ConfigError
+from oxcart._settings.rules import key_problems
+from oxcart._settings.values import refusal
 from oxcart.http.body import is_storable
 from oxcart.http.problems import Kind, ProblemError
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 USER_HEADER = "x-oxcart-user"
 MAX_USER_ID_CHARS = 200
-MIN_PRODUCTION_KEY_CHARS = 16
 _FORWARDING = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
 
@@ -87,7 +87,9 @@ class Authenticator:
     """
 
     def __init__(self, settings: Settings, users: UserDirectory) -> None:
-        _check_keys(settings)
+        problems = tuple(key_problems(settings))
+        if problems:
+            raise refusal(problems)
         self._users = users
         self._is_development = settings.env == "development"
         self._digests = [
@@ -142,25 +144,6 @@ def is_local(request: Request) -> bool:
         and request.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
         and request.headers.get("origin") in (None, _own_origin(request))
     )
-
-
-def _check_keys(settings: Settings) -> None:
-    keys = (*settings.operator_keys, *settings.service_keys)
-    if settings.is_production and not keys:
-        raise ConfigError(
-            "no API key is configured: set OXCART_OPERATOR_KEYS or OXCART_SERVICE_KEYS; "
-            "in production nobody gets in without one"
-        )
-    if settings.is_production and any(len(key) < MIN_PRODUCTION_KEY_CHARS for key in keys):
-        raise ConfigError(
-            "an API key in OXCART_OPERATOR_KEYS or OXCART_SERVICE_KEYS is shorter than "
-            f"{MIN_PRODUCTION_KEY_CHARS} characters; make one with: "
-            "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
-        )
-    if set(settings.operator_keys) & set(settings.service_keys):
-        raise ConfigError(
-            "a key stands in both OXCART_OPERATOR_KEYS and OXCART_SERVICE_KEYS; give it one role"
-        )
 
 
 def _digest(key: str) -> bytes:

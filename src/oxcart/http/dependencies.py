@@ -6,6 +6,7 @@ from fastapi import Depends, Request
 
 from oxcart.database.users import User
 from oxcart.http.auth import Authenticator, Caller
+from oxcart.http.bursts import Bursts
 from oxcart.http.health import HealthProbe
 from oxcart.http.jobs import Jobs
 from oxcart.http.problems import Kind, ProblemError
@@ -56,9 +57,21 @@ async def _key_holder(caller: Annotated[Caller, Depends(authenticate)]) -> Calle
     return caller
 
 
+def _bursts(request: Request) -> Bursts:
+    return cast(Bursts, request.app.state.bursts)
+
+
+async def _operator(caller: Annotated[Caller, Depends(_key_holder)]) -> Caller:
+    if not caller.is_operator:
+        raise ProblemError(Kind.FORBIDDEN, "an operator key is needed")
+    return caller
+
+
 CurrentSystem = Annotated[System, Depends(_system)]
 CurrentHealthProbe = Annotated[HealthProbe, Depends(_health_probe)]
 CurrentJobs = Annotated[Jobs, Depends(_jobs)]
 CurrentCaller = Annotated[Caller, Depends(authenticate)]
 CurrentUser = Annotated[User, Depends(_user)]
 KeyHolder = Annotated[Caller, Depends(_key_holder)]
+Operator = Annotated[Caller, Depends(_operator)]
+CurrentBursts = Annotated[Bursts, Depends(_bursts)]

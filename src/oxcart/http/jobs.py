@@ -11,9 +11,9 @@ from starlette.responses import Response
 from oxcart.errors import StoreUnavailable
 from oxcart.exports.jobs import QUEUE as EXPORT_QUEUE
 from oxcart.http.problems import Kind, ProblemError
-from oxcart.http.redaction import Redactor
 from oxcart.mail.breaker import CircuitBreaker
 from oxcart.mail.jobs import QUEUE as EMAIL_QUEUE
+from oxcart.observe.redaction import Redactor
 
 if TYPE_CHECKING:
     from oxcart import App, Job, JobState

@@ -59,6 +59,7 @@ class Kind(Enum):
     NOT_FOUND = (404, "not-found", "Not found", "There is nothing here that the caller may see.")
     METHOD_NOT_ALLOWED = (405, "method-not-allowed", "Method not allowed", "See Allow.")
     REQUEST_TIMEOUT = (408, "request-timeout", "Request timeout", "The body came too slowly.")
+    BUSY = (409, "busy", "Busy", "The same is under way; ask again when it is done.")
     NOT_READY = (409, "not-ready", "Not ready", "The export is not finished; ask again later.")
     LINK_EXPIRED = (410, "link-expired", "Link expired", "Ask for the export again for a new link.")
     TOO_LARGE = (413, "too-large", "Content too large", "The body is over the limit.")
@@ -212,7 +213,9 @@ async def answer_error(request: Request, error: Exception) -> Response:
     problem = problem_of(error)
     request_id = request.scope.get("oxcart.request_id")
     if problem.kind is Kind.INTERNAL:
-        log.error("http.failed", exc_info=error, extra={"request_id": request_id})
+        route = getattr(request.scope.get("route"), "path", None)
+        fact = {"request_id": request_id, "method": request.scope["method"], "route": route}
+        log.error("http.failed", exc_info=error, extra=fact)
     elif problem.kind.status >= FIRST_SERVER_ERROR:
         fact = {"request_id": request_id, "cause": type(error).__name__}
         log.warning("http.unavailable", extra=fact)

@@ -23,7 +23,7 @@ from pydantic.json_schema import models_json_schema
 from oxcart.http.problems import MEDIA_TYPE, Kind
 from oxcart.http.schemas import ExportRequest, WebhookEvent
 
-_OPEN_PATHS = ("/api/health",)
+_OPEN_PATHS = ("/api/health", "/api/health/live")
 _LINK_PATHS = ("/api/exports/{exportId}/file",)
 _REQUESTS = (ExportRequest, WebhookEvent)
 _KEYS: list[dict[str, list[str]]] = [{"operatorOrServiceKey": []}, {"apiKeyHeader": []}]

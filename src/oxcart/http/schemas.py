@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, JsonValue, field_validator
 from pydantic.alias_generators import to_camel
 
+from oxcart.burst import BurstReport
 from oxcart.exports.records import ExportRecord
+from oxcart.http.bursts import DEFAULT_SECONDS, MAX_JOBS, MAX_SECONDS
 
 MAX_NAME_CHARS = 64
 MAX_ID_CHARS = 200
@@ -67,6 +69,15 @@ class LinkQuery(BaseModel):
     def is_given(self) -> bool:
         """Whether the request came by a signed link."""
         return self.expires is not None or self.signature is not None
+
+
+class BurstQuery(BaseModel):
+    """How much a burst does at the most."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel)
+
+    max_jobs: Annotated[int | None, Field(ge=1, le=MAX_JOBS)] = None
+    max_seconds: Annotated[int, Field(ge=1, le=MAX_SECONDS)] = DEFAULT_SECONDS
 
 
 class WebhookEvent(_Request):
@@ -148,6 +159,30 @@ class Success(_Answer):
     success: Literal[True] = True
 
 
+class BurstAnswer(_Answer):
+    """What a burst did."""
+
+    success: Literal[True] = True
+    started: int
+    completed: int
+    failed: int = Field(description="Attempts that failed; some jobs are run again later.")
+    put_back: int = Field(description="Jobs that went back to the queue, no attempt counted.")
+    seconds: float
+    ended: str = Field(description="empty, max_jobs, max_seconds, held_back or stopped.")
+
+    @classmethod
+    def of(cls, report: BurstReport) -> "BurstAnswer":
+        """Show a report."""
+        return cls(
+            started=report.started_count,
+            completed=report.completed_count,
+            failed=report.failed_count,
+            put_back=report.put_back_count,
+            seconds=round(report.seconds, 3),
+            ended=report.ended.value,
+        )
+
+
 class CheckAnswer(_Answer):
     """One check of the health report."""
 
@@ -168,6 +203,12 @@ class HealthAnswer(_Answer):
     status: Literal["healthy", "degraded", "unhealthy"]
     timestamp: str
     checks: ChecksAnswer
+
+
+class LiveAnswer(_Answer):
+    """That the process answers."""
+
+    status: Literal["alive"]
 
 
 def created_export(record: ExportRecord, job_id: str | None) -> CreatedExport:

@@ -11,6 +11,7 @@ from oxcart.mail.jobs import EmailJobs
 from oxcart.mail.mailer import Mailer
 from oxcart.mail.outgoing import open_transport
 from oxcart.settings import Settings
+from oxcart.sqs.broker import built_in_broker
 
 _TIMEOUTS = Timeouts(command="2s")
 """Shorter than a worker's: somebody's web request may be waiting."""
@@ -41,13 +42,15 @@ def default_mailer() -> Mailer:
     with _lock:
         if _mailer is None:
             settings = Settings.from_env()
-            if settings.is_production and settings.redis_url is None:
+            broker = built_in_broker(settings)
+            if settings.is_production and settings.redis_url is None and broker is None:
                 raise ConfigError("OXCART_ENV is production, and REDIS_URL is not set")
             _app = _app or App(
                 settings.redis_url,
                 prefix=settings.prefix,
                 data_dir=settings.data_dir,
                 timeouts=_TIMEOUTS,
+                broker=broker,
             )
             _mailer = Mailer(
                 EmailJobs.from_settings(_app, settings),

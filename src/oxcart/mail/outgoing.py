@@ -10,6 +10,8 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
+from oxcart._settings.rules import mail_problems
+from oxcart._settings.values import refusal
 from oxcart.errors import ConfigError
 from oxcart.mail.smtp_settings import SmtpSettings, TlsMode
 from oxcart.mail.transport import SmtpTransport
@@ -32,22 +34,16 @@ def mailbox_folder(settings: Settings) -> Path:
 
 
 def require_smtp(settings: Settings) -> None:
-    """Refuse settings with which no mail could be sent in production.
+    """Refuse settings with which no mail could be sent.
 
     In development a missing ``SMTP_HOST`` is fine, half a log-in is not.
 
     Raises:
-        ConfigError: naming every variable that is missing.
+        ConfigError: naming every variable that is missing or contradicts another.
     """
-    missing = []
-    if settings.is_production and settings.smtp_host is None:
-        missing.append("SMTP_HOST")
-    if settings.smtp_user is not None and settings.smtp_password is None:
-        missing.append("SMTP_PASS")
-    if settings.smtp_password is not None and settings.smtp_user is None:
-        missing.append("SMTP_USER")
-    if missing:
-        raise ConfigError(f"e-mail cannot be sent: {' and '.join(missing)} must be set")
+    problems = tuple(mail_problems(settings))
+    if problems:
+        raise refusal(problems)
 
 
 @asynccontextmanager

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import enum
-import ipaddress
 import socket
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from oxcart._settings.rules import is_loopback
 from oxcart.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -101,14 +101,3 @@ def _tls_mode(settings: Settings) -> TlsMode:
     if settings.smtp_port == _IMPLICIT_TLS_PORT:
         return TlsMode.IMPLICIT
     return TlsMode.NONE if is_loopback(settings.smtp_host or "") else TlsMode.STARTTLS
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine itself, going by its name alone."""
-    name = host.rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        return False

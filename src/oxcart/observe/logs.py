@@ -1,47 +1,128 @@
-"""Log lines: readable in development, JSON in production.
+"""Log lines: readable in development, one JSON object a line in production.
 
-The packages log through the standard library, one event name a fact, with the facts as ``extra``.
+The packages log through the standard library, one event name a fact. What is logged through
+structlog comes out in the same form. Every line of a handler names its job, and secrets are hidden.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+from typing import Any
 
 import structlog
+from structlog.typing import EventDict, Processor
 
-_NOISY = ("asyncio", "aiosqlite", "mail.log", "httpx2", "httpcore2")
+from oxcart.observe.facts import extras_of, read_line
+from oxcart.observe.hiding import hider
+from oxcart.observe.job_context import facts_of, redactor_for, running_job
+
+_QUIET = (
+    "alembic", "asyncio", "aiosqlite", "mail.log", "httpx2", "httpcore2", "sentry_sdk", "urllib3",
+    "boto3", "botocore",
+)  # fmt: skip
+_OURS = "oxcart"
+_NO_TEXT = frozenset({"level", "logger", "timestamp", "job_id", "attempt", "queue"})
+"""Keys whose values repeat nothing of a payload."""
 
 
 def configure_logs(*, level: str, as_json: bool) -> None:
-    """Send all log lines to standard error.
+    """Send all log lines of this process to standard error.
 
     Args:
-        level: the lowest level shown.
+        level: the lowest level shown: ``debug``, ``info``, ``warning`` or ``error``.
         as_json: one JSON object a line instead of coloured text.
     """
-    shared: list[structlog.typing.Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso" if as_json else "%H:%M:%S", utc=as_json),
-    ]
-    if as_json:
-        last: list[structlog.typing.Processor] = [
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ]
-    else:
-        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=24)]
     handler = logging.StreamHandler()
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+    handler.setFormatter(_formatter(as_json=as_json))
+    root = logging.getLogger()
+    # Plain handlers would show each line once more, with its secrets.
+    root.handlers = [item for item in root.handlers if type(item) is not logging.StreamHandler]
+    root.addHandler(handler)
+    root.setLevel(level.upper())
+    logging.captureWarnings(capture=True)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    _send_structlog_through_logging()
+
+
+def add_job(_: Any, __: str, event: EventDict) -> EventDict:
+    """Say which job a line belongs to: a processor for a structlog configuration of your own."""
+    job = running_job()
+    if job is None:
+        return event
+    # A handler's line about another job keeps that one's facts.
+    if event.get("job_id", job.job_id) != job.job_id:
+        event.setdefault("running_job_id", job.job_id)
+        return event
+    for key, value in facts_of(job).items():
+        event.setdefault(key, value)
+    return event
+
+
+def hide_secrets(_: Any, __: str, event: EventDict) -> EventDict:
+    """Hide secrets: a processor to put just before the renderer, after ``format_exc_info``."""
+    hiding = hider()
+    payload = redactor_for(event, hiding.names)
+    shown: EventDict = {}
+    for key, value in event.items():
+        if key in _NO_TEXT and isinstance(value, str | int):
+            shown[key] = value
+            continue
+        hidden = hiding.member(key, value)
+        shown[key] = hidden if payload is None else payload.shown_texts(hidden)
+    return shown
+
+
+def _formatter(*, as_json: bool) -> logging.Formatter:
+    last: Processor = (
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            pad_event_to=24,
+            # The pretty ones show local variables, and with them payloads.
+            exception_formatter=structlog.dev.plain_traceback,
         )
     )
-    root = logging.getLogger()
-    root.handlers = [handler]
-    root.setLevel(level.upper())
-    for name in _NOISY:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    return structlog.stdlib.ProcessorFormatter(
+        pass_foreign_args=True,
+        foreign_pre_chain=[_read_facts],
+        processors=[
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+            structlog.processors.TimeStamper(fmt="iso" if as_json else "%H:%M:%S", utc=as_json),
+            structlog.contextvars.merge_contextvars,
+            add_job,
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.StackInfoRenderer(),
+            structlog.processors.format_exc_info,
+            hide_secrets,
+            last,
+        ],
+    )
+
+
+def _read_facts(_: Any, __: str, event: EventDict) -> EventDict:
+    """Take a line apart into the event's name and its facts."""
+    args = event.pop("positional_args", ())
+    record: logging.LogRecord = event["_record"]
+    if record.name.partition(".")[0] == _OURS:
+        event["event"], facts = read_line(record, args)
+        event.update(facts)
+    for key, value in extras_of(record).items():
+        event.setdefault(key, value)
+    return event
+
+
+def _send_structlog_through_logging() -> None:
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )

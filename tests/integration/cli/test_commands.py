@@ -43,7 +43,9 @@ def test_worker_in_production_without_smtp_refuses_and_names_the_variable(
     done = run("worker", env=env)
 
     assert 3 == done.returncode
-    assert "DATABASE_URL, SMTP_HOST" in done.stderr
+    assert "2 settings are wrong" in done.stderr
+    assert "DATABASE_URL is not set" in done.stderr
+    assert "SMTP_HOST is not set" in done.stderr
     assert "Traceback" not in done.stderr
 
 

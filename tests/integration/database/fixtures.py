@@ -43,5 +43,5 @@ async def empty_database(database_url: str) -> AsyncIterator[Database]:
 @pytest.fixture
 async def database(empty_database: Database) -> Database:
     """A database with the tables, all empty."""
-    await empty_database.create_schema()
+    await empty_database.migrate()
     return empty_database

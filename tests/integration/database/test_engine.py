@@ -1,31 +1,18 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-from sqlalchemy import func, inspect, select, text
+from sqlalchemy import func, select, text
 from tests.integration.database.rows import NOON, insert_user, user_row
 
-from oxcart.database import Database, DatabaseUnavailable, ExportStatus
-from oxcart.database.tables import export_job, metadata, user
-from oxcart.errors import ConfigError
+from oxcart.database import Database, DatabaseUnavailable
+from oxcart.database.tables import export_job, user
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-async def test_schema_is_made_once_and_again_without_a_change(empty_database: Database) -> None:
-    await empty_database.create_schema()
-    await insert_user(empty_database)
-    await empty_database.create_schema()
-
-    async with empty_database.read() as connection:
-        names = await connection.run_sync(lambda sync: set(inspect(sync).get_table_names()))
-        count = await connection.scalar(select(func.count()).select_from(user))
-    assert set(metadata.tables) == names
-    assert count == 1
 
 
 async def test_instants_come_back_in_utc_with_milliseconds(database: Database) -> None:
@@ -122,72 +109,12 @@ async def test_errors_do_not_show_what_was_sent(database: Database) -> None:
     assert "very private" not in str(caught.value)
 
 
-PRISMA_TABLES = """
-CREATE TYPE "Role" AS ENUM ('STUDENT', 'ADMIN', 'STAFF', 'PENDING_STAFF');
-CREATE TYPE "ExportType" AS ENUM ('USER_DATA', 'WIKI_PAGES', 'MEMBERS', 'ANALYTICS');
-CREATE TYPE "JobStatus" AS ENUM ('PENDING', 'PROCESSING', 'COMPLETED', 'FAILED');
-CREATE TABLE "User" (
-    "id" TEXT NOT NULL, "email" TEXT NOT NULL, "name" TEXT,
-    "role" "Role" NOT NULL DEFAULT 'STUDENT',
-    CONSTRAINT "User_pkey" PRIMARY KEY ("id")
-);
-CREATE TABLE "ExportJob" (
-    "id" TEXT NOT NULL, "userId" TEXT NOT NULL, "type" "ExportType" NOT NULL,
-    "status" "JobStatus" NOT NULL DEFAULT 'PENDING', "fileUrl" TEXT,
-    "createdAt" TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP, "completedAt" TIMESTAMP(3),
-    CONSTRAINT "ExportJob_pkey" PRIMARY KEY ("id")
-);
-ALTER TABLE "ExportJob" ADD CONSTRAINT "ExportJob_userId_fkey" FOREIGN KEY ("userId")
-    REFERENCES "User"("id") ON DELETE CASCADE ON UPDATE CASCADE;
-INSERT INTO "User" ("id", "email") VALUES ('user_1', 'ann@example.org');
-"""
-PRISMA_INSERT = """
-INSERT INTO "ExportJob" ("id","userId","type","status","createdAt")
-VALUES (%s, 'user_1', CAST('MEMBERS' AS "ExportType"), CAST('PENDING' AS "JobStatus"), %s)
-"""
-
-
-async def test_table_as_prisma_made_it_gains_columns_and_prisma_goes_on(postgres_url: str) -> None:
-    """Rows written by Prisma before and after the columns were added read the same."""
-    instant = datetime(2026, 1, 2, 3, 4, 5, 678000)  # noqa: DTZ001  # as Prisma writes it
-    with psycopg.connect(postgres_url) as prisma:
-        prisma.execute(PRISMA_TABLES)
-        prisma.execute(PRISMA_INSERT, ["cbefore", instant])
-    async with Database(postgres_url) as database:
-        await database.create_schema()
-        await database.create_schema()
-        with psycopg.connect(postgres_url) as prisma:
-            prisma.execute(PRISMA_INSERT, ["cafter", instant])
-        async with database.read() as connection:
-            rows = (await connection.execute(select(export_job).order_by(export_job.c.id))).all()
-
-    assert [row.id for row in rows] == ["cafter", "cbefore"]
-    for row in rows:
-        assert row.status is ExportStatus.PENDING
-        assert row.createdAt == instant.replace(tzinfo=UTC)
-        assert (row.filters, row.rows, row.attempts, row.error) == (None, None, None, None)
-
-
-async def test_missing_right_to_add_columns_names_the_statement(postgres_url: str) -> None:
-    with psycopg.connect(postgres_url) as owner:
-        owner.execute(PRISMA_TABLES)
-        owner.execute("DROP ROLE IF EXISTS worker_only")
-        owner.execute("CREATE ROLE worker_only LOGIN")
-        owner.execute("GRANT ALL ON SCHEMA public TO worker_only")
-    async with Database(postgres_url.replace("postgres@", "worker_only@")) as database:
-        with pytest.raises(ConfigError, match="could not run"):
-            await database.create_schema()
-    with psycopg.connect(postgres_url) as owner:
-        owner.execute("DROP OWNED BY worker_only")
-        owner.execute("DROP ROLE worker_only")
-
-
 async def test_schema_of_a_prisma_url_is_used(postgres_url: str) -> None:
     url = f"{postgres_url}&schema=club&connection_limit=5"
     with psycopg.connect(postgres_url) as owner:
         owner.execute("CREATE SCHEMA club")
     async with Database(url) as database:
-        await database.create_schema()
+        await database.migrate()
     with psycopg.connect(postgres_url) as owner:
         row = owner.execute('SELECT count(*) FROM club."ExportJob"').fetchone()
     assert row == (0,)

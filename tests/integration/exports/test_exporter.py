@@ -237,11 +237,11 @@ def test_role_that_oxcart_does_not_know_is_carried_through(
     """The application's enum may grow; it grew by one here."""
     import psycopg  # only this test speaks to PostgreSQL directly
 
-    from oxcart.database.schema import ensure_schema  # as above
+    from oxcart.database.migrations.runner import upgrade  # as above
 
     database = Database(postgres_url)
     with database.write_sync() as connection:
-        ensure_schema(connection)
+        upgrade(connection)
         connection.execute(user.insert(), [user_row("user_admin", role=Role.ADMIN)])
     with psycopg.connect(postgres_url, autocommit=True) as other:
         other.execute("""ALTER TYPE "Role" ADD VALUE 'ALUMNI'""")

@@ -25,8 +25,8 @@ from tests.support import wait_until
 
 from oxcart import JobState
 from oxcart.database import Database, DatabaseUnavailable, ExportStatus
+from oxcart.database.migrations.runner import upgrade
 from oxcart.database.sample import fill_with_sample
-from oxcart.database.schema import ensure_schema
 from oxcart.database.tables import user
 from oxcart.exports.exporter import Exporter
 
@@ -302,7 +302,7 @@ def test_memory_does_not_grow_with_the_rows(database_url: str, storage: LocalSto
     """300,000 rows of 100 bytes through a process whose peak may grow by 16 MiB."""
     database = Database(database_url)
     with database.write_sync() as connection:
-        ensure_schema(connection)
+        upgrade(connection)
         connection.execute(user.insert(), [user_row("user_1")])
         now = datetime.now(UTC).replace(tzinfo=None)
         connection.execute(text(MANY_NOTIFICATIONS), {"many": MANY, "now": now})

@@ -47,7 +47,7 @@ async def test_missing_mailbox_is_explained(
 async def test_production_does_not_start_without_a_server(tmp_path: Path) -> None:
     settings = Settings(env="production", data_dir=tmp_path)
 
-    with pytest.raises(ConfigError, match="SMTP_HOST must be set"):
+    with pytest.raises(ConfigError, match="SMTP_HOST is not set"):
         async with open_transport(settings):
             pass
 

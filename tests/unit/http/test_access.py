@@ -19,6 +19,8 @@ from tests.unit.http.fakes import (
     make_settings,
 )
 
+from oxcart.burst import BurstEnd, BurstReport
+
 CALLERS: dict[str, dict[str, str]] = {
     "nobody": {},
     "wrong key": {"x-api-key": "wrong-key-0123456789"},
@@ -40,24 +42,30 @@ ROUTES: dict[str, tuple[str, str, Any]] = {
     "export's status": ("GET", "/api/queues/status/export-ada", None),
     "e-mail's status": ("GET", "/api/queues/status/7", None),
     "webhook": ("POST", "/api/queues/webhook", EVENT),
+    "burst": ("POST", "/api/worker/burst", None),
+    "burst by GET": ("GET", "/api/worker/burst", None),
     "health": ("GET", "/api/health", None),
+    "live": ("GET", "/api/health/live", None),
     "docs": ("GET", "/docs", None),
     "openapi": ("GET", "/openapi.json", None),
 }
 
-OPEN = {"health": 200, "docs": 200, "openapi": 200, "link": 403}
+OPEN = {"health": 200, "live": 200, "docs": 200, "openapi": 200, "link": 403}
 REFUSED = dict.fromkeys(ROUTES, 401) | OPEN
 # The fake exports refuse every link and every file with 403: being asked is what counts.
 ALLOWED = dict.fromkeys(ROUTES, 200) | {"file": 403, "link": 403}
+FOR_OPERATORS = {"burst": 403, "burst by GET": 403}
 EXPECTED: dict[str, dict[str, int]] = {
     "nobody": REFUSED,
     "wrong key": REFUSED,
     "service for nobody": REFUSED,
     "operator": ALLOWED | {"create": 401, "list": 401, "file": 401},
     "operator for Ada": ALLOWED,
-    "service": REFUSED | {"webhook": 200},
-    "service for Ada": ALLOWED | {"e-mail's status": 404},
-    "service for Bob": ALLOWED | {"get": 404, "export's status": 404, "e-mail's status": 404},
+    "service": REFUSED | {"webhook": 200} | FOR_OPERATORS,
+    "service for Ada": ALLOWED | {"e-mail's status": 404} | FOR_OPERATORS,
+    "service for Bob": ALLOWED
+    | {"get": 404, "export's status": 404, "e-mail's status": 404}
+    | FOR_OPERATORS,
 }
 
 
@@ -77,7 +85,11 @@ async def test_caller_gets_what_the_matrix_says(
     async def healthy(app: object) -> Any:
         return HEALTHY
 
+    async def burst(*_: object, **__: object) -> BurstReport:
+        return NOTHING_DONE
+
     monkeypatch.setattr("oxcart.http.health.get_all_queue_status", healthy)
+    monkeypatch.setattr("oxcart.http.bursts.Bursts.run", burst)
     method, path, body = ROUTES[route]
 
     response = await connect(CALLERS[caller]).request(method, path, json=body)
@@ -85,6 +97,16 @@ async def test_caller_gets_what_the_matrix_says(
     assert EXPECTED[caller][route] == response.status_code, response.text
     if response.status_code == 401:
         assert "error" in response.json()
+
+
+NOTHING_DONE = BurstReport(
+    started_count=0,
+    completed_count=0,
+    failed_count=0,
+    put_back_count=0,
+    seconds=0.1,
+    ended=BurstEnd.EMPTY,
+)
 
 
 class _Healthy:

@@ -74,6 +74,17 @@ async def test_many_failed_jobs_are_degraded_and_named(
     assert check == response.json()["checks"]["queues"]
 
 
+async def test_process_is_alive_whatever_is_down(
+    anonymous: httpx2.AsyncClient, queues: QueuesReport, system: FakeSystem
+) -> None:
+    queues.redis_connected = False
+    system.database.error = DatabaseUnavailable("it is away")
+
+    response = await anonymous.get("/api/health/live")
+
+    assert (200, {"status": "alive"}) == (response.status_code, response.json())
+
+
 @pytest.mark.parametrize(
     "error", [DatabaseUnavailable("postgres://u:hunter2@db"), RuntimeError("hunter2")]
 )

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from oxcart._settings.rules import is_loopback
 from oxcart.errors import ConfigError
 from oxcart.mail.outgoing import require_smtp
-from oxcart.mail.smtp_settings import SmtpSettings, TlsMode, is_loopback
+from oxcart.mail.smtp_settings import SmtpSettings, TlsMode
 from oxcart.settings import Settings
 
 
@@ -80,7 +81,8 @@ def test_missing_variables_are_named(environ: dict[str, str], missing: list[str]
     with pytest.raises(ConfigError) as caught:
         require_smtp(Settings.from_env(environ))
 
-    named = [name for name in ("SMTP_HOST", "SMTP_USER", "SMTP_PASS") if name in str(caught.value)]
+    names = ("SMTP_HOST", "SMTP_USER", "SMTP_PASS")
+    named = [name for name in names if f"{name} is not set" in str(caught.value)]
     assert sorted(named) == sorted(missing)
 
 

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Response
 
 from oxcart.http.dependencies import CurrentHealthProbe
 from oxcart.http.health import Check
-from oxcart.http.schemas import CheckAnswer, ChecksAnswer, HealthAnswer, iso
+from oxcart.http.schemas import CheckAnswer, ChecksAnswer, HealthAnswer, LiveAnswer, iso
 
 UNAVAILABLE = 503
 
@@ -22,6 +22,13 @@ async def health(probe: CurrentHealthProbe, response: Response) -> HealthAnswer:
         response.status_code = UNAVAILABLE
     checks = ChecksAnswer(database=_shown(report.database), queues=_shown(report.queues))
     return HealthAnswer(status=report.status, timestamp=iso(report.checked_at), checks=checks)
+
+
+@router.head("/health/live", include_in_schema=False)
+@router.get("/health/live")
+async def live() -> LiveAnswer:
+    """Say that the process answers, whatever it depends on. Needs no key."""
+    return LiveAnswer(status="alive")
 
 
 def _shown(check: Check) -> CheckAnswer:

@@ -79,6 +79,16 @@ class Redactor:
             return REDACTED
         return self._pattern.sub(REDACTED, text) if self._pattern else text
 
+    def shown_texts(self, value: Any) -> Any:
+        """A copy of a value in whose texts every secret is hidden, whatever the keys are called."""
+        if isinstance(value, str):
+            return self.shown_text(value)
+        if isinstance(value, dict):
+            return {key: self.shown_texts(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [self.shown_texts(inner) for inner in value]
+        return value
+
     def _shown_member(self, name: str, value: Any, depth: int) -> Any:
         if value is not None and self._is_secret(name):
             return REDACTED

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oxcart.http.redaction import REDACTED, TOO_DEEP, Redactor
+from oxcart.observe.redaction import REDACTED, TOO_DEEP, Redactor
 
 TOKEN = "tok+en/<1&2>\"é'🎓"
 

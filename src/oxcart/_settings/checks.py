@@ -1,0 +1,101 @@
+"""What must be right before a program starts: everything that is wrong is told at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from oxcart._settings.names import misspelt, taken_for, unheard_of
+from oxcart._settings.notes import notes_of
+from oxcart._settings.rules import Needs, problems_of
+from oxcart._settings.values import Problem, read_values, refusal
+from oxcart.settings import ENVIRONMENT, SECRET_FIELDS, Settings
+
+PROGRAMS: dict[str, Needs] = {
+    "api": Needs(http=True),
+    "worker": Needs(mail=True, takes_jobs=True),
+    "all": Needs(mail=True, http=True, takes_jobs=True),
+    "dev": Needs(mail=True, http=True, takes_jobs=True, is_for_development=True),
+    "status": Needs(signing=False),
+    "migrate": Needs(redis=False, signing=False),
+    "function in Lambda": Needs(mail=True),
+    "worker of an application": Needs(redis=False, database=False, signing=False),
+}
+"""What each command needs; an application's own worker gets its servers from the application."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What the environment holds.
+
+    Attributes:
+        settings: what was read; a setting that is wrong has its default.
+        problems: what keeps the program from starting.
+        unreadable: the problems of values that could not be read at all.
+        notes: what is worth knowing, in sentences.
+    """
+
+    settings: Settings
+    problems: tuple[Problem, ...]
+    unreadable: tuple[Problem, ...]
+    notes: tuple[str, ...]
+
+
+def refuse_problems(findings: Findings) -> None:
+    """Refuse to start when something is wrong.
+
+    Raises:
+        ConfigError: naming every variable that is wrong, missing, misspelt or contradicts
+            another, what it holds and what it wants.
+    """
+    if findings.problems:
+        raise refusal(findings.problems)
+
+
+def examine(needs: Needs, environ: Mapping[str, str] | None = None) -> Findings:
+    """Read the settings and find all that is wrong, without raising anything."""
+    environ = os.environ if environ is None else environ
+    values, unreadable = read_values(Settings, ENVIRONMENT, environ, SECRET_FIELDS)
+    settings = Settings(**values)
+    known = {name for names in ENVIRONMENT.values() for name in names}
+    # A value that cannot be read was told already; to call it missing as well would be wrong.
+    told = {problem.variable for problem in unreadable}
+    found = (*problems_of(settings, needs), *_owner_problems(settings, needs))
+    return Findings(
+        settings=settings,
+        problems=(
+            *unreadable,
+            *(_with_hint(item, environ, known) for item in found if item.variable not in told),
+            *misspelt(environ, known),
+        ),
+        unreadable=tuple(unreadable),
+        notes=(
+            *notes_of(settings, needs, environ),
+            *(f"{name} is no setting of this version" for name in unheard_of(environ, known)),
+        ),
+    )
+
+
+def _with_hint(problem: Problem, environ: Mapping[str, str], known: set[str]) -> Problem:
+    """Say which other variable was probably meant to be the one that is missing."""
+    if environ.get(problem.variable, "").strip():
+        return problem
+    taken = taken_for(problem.variable, environ, known)
+    if taken is None:
+        return problem
+    return Problem(problem.variable, f"{problem.text}; {taken} is set, did you mean that?")
+
+
+def _owner_problems(settings: Settings, needs: Needs) -> Iterator[Problem]:
+    """A run as another user, root above all, would lock the folder's owner out of it."""
+    try:
+        owner = settings.data_dir.stat().st_uid
+    except OSError:
+        return
+    if needs.redis and settings.redis_url is None and owner != os.geteuid():
+        yield Problem(
+            "OXCART_DATA_DIR",
+            f"is {str(settings.data_dir)!r}, which belongs to user {owner}, and this runs as user "
+            f"{os.geteuid()}: run it as that user, or name another folder",
+        )

@@ -1,0 +1,68 @@
+"""What is worth knowing about the settings, though nothing is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from oxcart._settings.rules import Needs, is_loopback
+from oxcart._settings.values import variable_in_use
+
+if TYPE_CHECKING:
+    from oxcart.settings import Settings
+
+_SUBMISSION_PORT = 587
+_EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  # looked for, not listened on
+
+
+def notes_of(settings: Settings, needs: Needs, environ: Mapping[str, str]) -> Iterator[str]:
+    """Everything worth knowing, in sentences without values that may be secret."""
+    yield from _doubled(environ)
+    if not settings.is_production:
+        says_nothing = not environ.get("OXCART_ENV", "").strip()
+        if environ.get("NODE_ENV") == "production" and says_nothing:
+            yield ("NODE_ENV is production, but OXCART_ENV is not set: this runs as in development")
+    elif needs.database and (settings.database_url or "").startswith("sqlite"):
+        yield "DATABASE_URL names a SQLite file: every program must run on this one machine"
+    if needs.mail:
+        yield from _about_mail(settings)
+    if needs.signing and settings.is_production and _is_only_here(settings.base_url):
+        yield (
+            f"download links will begin with {settings.base_url}, which other machines cannot "
+            "reach; set OXCART_API_URL"
+        )
+
+
+def _doubled(environ: Mapping[str, str]) -> Iterator[str]:
+    """Several variables of one setting that say different things."""
+    from oxcart.settings import ENVIRONMENT
+
+    for names in ENVIRONMENT.values():
+        wins = variable_in_use(names, environ)
+        for name in names:
+            other = environ.get(name, "").strip()
+            if wins is not None and other and other != environ[wins].strip():
+                yield f"{wins} and {name} are both set and differ: {wins} counts"
+
+
+def _about_mail(settings: Settings) -> Iterator[str]:
+    if settings.smtp_host is None:
+        if settings.smtp_user is not None and not settings.is_production:
+            yield "SMTP_USER is set, but SMTP_HOST is not: mails are kept in a folder"
+        return
+    if settings.smtp_port == _SUBMISSION_PORT and settings.smtp_tls == "implicit":
+        yield (
+            "OXCART_SMTP_TLS is implicit and SMTP_PORT is 587, where servers expect STARTTLS: "
+            "port 465 is the one for implicit TLS"
+        )
+    if settings.is_production and _is_only_here(settings.app_url):
+        yield (
+            f"links in mails will lead to {settings.app_url}, which other machines cannot reach; "
+            "set NEXTAUTH_URL or APP_URL"
+        )
+
+
+def _is_only_here(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return is_loopback(host) or host in _EVERY_ADDRESS

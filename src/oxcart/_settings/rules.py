@@ -1,0 +1,212 @@
+"""Settings together: what a program cannot do without, and what contradicts what.
+
+Every rule is here alone. Commands ask all of them before they start (``checks``); the parts
+of the library that could not work without one ask that one again when they are made by hand.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from oxcart._settings.values import Problem
+from oxcart.errors import ConfigError
+
+if TYPE_CHECKING:
+    from oxcart.settings import Settings
+
+MIN_SECRET_CHARS = 16
+"""A shorter signing secret can be guessed."""
+MIN_KEY_CHARS = 16
+"""A shorter API key can be guessed."""
+_IMPLICIT_TLS_PORT = 465
+BUILT_IN_QUEUES = ("email", "export")
+"""Where the built-in system's jobs wait."""
+_MAKE_ONE = 'make one with: python -c "import secrets; print(secrets.token_urlsafe(32))"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What a program does, and so which settings it cannot do without.
+
+    Attributes:
+        redis: it adds or takes jobs of the built-in system.
+        database: it reads or writes the exports' rows.
+        signing: it signs download links.
+        mail: it sends e-mails.
+        http: it answers requests.
+        takes_jobs: it runs jobs that wait in Redis.
+        is_for_development: it has no business in production.
+    """
+
+    redis: bool = True
+    database: bool = True
+    signing: bool = True
+    mail: bool = False
+    http: bool = False
+    takes_jobs: bool = False
+    is_for_development: bool = False
+
+
+def problems_of(settings: Settings, needs: Needs) -> Iterator[Problem]:
+    """Everything that keeps a program from working with these settings."""
+    if needs.is_for_development and settings.is_production:
+        yield Problem("OXCART_ENV", "is 'production': this command is for development")
+        return
+    if needs.redis:
+        yield from redis_problems(settings)
+    if needs.takes_jobs and settings.broker == "sqs":
+        yield Problem(
+            "OXCART_BROKER",
+            "is 'sqs', and workers take jobs from Redis: run the jobs of SQS in Lambda, or leave "
+            "it out",
+        )
+    if needs.database:
+        yield from database_problems(settings)
+    if needs.signing:
+        yield from secret_problems(settings)
+    if needs.mail:
+        yield from mail_problems(settings)
+    if needs.http:
+        yield from key_problems(settings)
+
+
+def redis_problems(settings: Settings) -> Iterator[Problem]:
+    """Where jobs are to go."""
+    if settings.broker == "sqs":
+        yield from sqs_problems(settings)
+    elif settings.is_production and settings.redis_url is None:
+        yield _missing("REDIS_URL", "the server, as redis://host:6379/0")
+
+
+def sqs_problems(settings: Settings) -> Iterator[Problem]:
+    """Where jobs are to go in SQS."""
+    from oxcart.sqs.addresses import DEAD_LETTERS_VARIABLE, QUEUES_VARIABLE, parse_addresses
+
+    try:
+        named = parse_addresses(settings.sqs_queues, settings.sqs_dead_letter_queues)
+    except ConfigError as error:
+        text = str(error)
+        is_dead = text.startswith(DEAD_LETTERS_VARIABLE)
+        variable = DEAD_LETTERS_VARIABLE if is_dead else QUEUES_VARIABLE
+        yield Problem(variable, text.removeprefix(variable).lstrip())
+        return
+    missing = [queue for queue in BUILT_IN_QUEUES if queue not in named]
+    if missing:
+        yield Problem(
+            QUEUES_VARIABLE,
+            f"names no queue in SQS for {' and '.join(missing)}: it wants one for each of "
+            f"{' and '.join(BUILT_IN_QUEUES)}",
+        )
+
+
+def database_problems(settings: Settings) -> Iterator[Problem]:
+    """Where the rows are."""
+    if settings.database_url is None:
+        if settings.is_production:
+            yield _missing("DATABASE_URL", "the database, as postgresql://user:password@host/name")
+        return
+    from oxcart.database.urls import parse_url
+
+    try:
+        url = parse_url(settings.database_url)
+    except ConfigError as error:
+        yield Problem("DATABASE_URL", str(error).removeprefix("DATABASE_URL "))
+        return
+    if not url.is_sqlite and find_spec("psycopg") is None:
+        yield Problem(
+            "DATABASE_URL",
+            "names PostgreSQL, whose driver is not installed: pip install 'oxcart[postgres]'",
+        )
+
+
+def secret_problems(settings: Settings) -> Iterator[Problem]:
+    """What links are signed with."""
+    secret = settings.signing_secret
+    if secret is None:
+        if settings.is_production:
+            yield _missing(
+                "OXCART_SIGNING_SECRET",
+                f"a secret, the same for the API and every worker; {_MAKE_ONE}",
+            )
+    elif len(secret) < MIN_SECRET_CHARS:
+        yield Problem(
+            "OXCART_SIGNING_SECRET",
+            f"has {len(secret)} characters: it needs at least {MIN_SECRET_CHARS} that nobody can "
+            f"guess; {_MAKE_ONE}",
+        )
+
+
+def key_problems(settings: Settings) -> Iterator[Problem]:
+    """Who may call the API."""
+    by_variable = {
+        "OXCART_OPERATOR_KEYS": settings.operator_keys,
+        "OXCART_SERVICE_KEYS": settings.service_keys,
+    }
+    if settings.is_production:
+        if not any(by_variable.values()):
+            yield _missing(" or ".join(by_variable), f"an API key, or nobody gets in; {_MAKE_ONE}")
+        for variable, keys in by_variable.items():
+            shortest = min(map(len, keys), default=MIN_KEY_CHARS)
+            if shortest < MIN_KEY_CHARS:
+                yield Problem(
+                    variable,
+                    f"has a key of {shortest} characters: in production none may be shorter than "
+                    f"{MIN_KEY_CHARS}; {_MAKE_ONE}",
+                )
+    if set(settings.operator_keys) & set(settings.service_keys):
+        yield Problem(
+            "OXCART_SERVICE_KEYS",
+            "has a key that OXCART_OPERATOR_KEYS has too: a key cannot have both roles",
+        )
+
+
+def mail_problems(settings: Settings) -> Iterator[Problem]:
+    """How mail leaves; without ``SMTP_HOST`` development keeps it in a folder."""
+    if settings.smtp_host is None and settings.is_production:
+        yield _missing("SMTP_HOST", "the SMTP server's name; no server is a default")
+    pair = {"SMTP_USER": settings.smtp_user, "SMTP_PASS": settings.smtp_password}
+    for variable, value in pair.items():
+        if value is None and any(pair.values()):
+            (other,) = pair.keys() - {variable}
+            yield Problem(variable, f"is not set, but {other} is: a log-in needs both")
+    if settings.smtp_port == _IMPLICIT_TLS_PORT and settings.smtp_tls in ("starttls", "none"):
+        yield Problem(
+            "OXCART_SMTP_TLS",
+            f"is {settings.smtp_tls!r} and SMTP_PORT is {_IMPLICIT_TLS_PORT}, where TLS begins "
+            "with the first byte: it wants implicit or auto, or SMTP_PORT=587",
+        )
+    if sends_password_in_clear(settings):
+        yield Problem(
+            "OXCART_SMTP_TLS",
+            f"is 'none' and SMTP_USER is set: the password would go to {settings.smtp_host} in "
+            "clear; it wants auto, starttls or implicit",
+        )
+
+
+def sends_password_in_clear(settings: Settings) -> bool:
+    """Whether the log-in at the SMTP server could be read on its way."""
+    return (
+        settings.smtp_tls == "none"
+        and settings.smtp_user is not None
+        and settings.smtp_host is not None
+        and not is_loopback(settings.smtp_host)
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine itself, going by its name alone."""
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _missing(variable: str, wish: str) -> Problem:
+    return Problem(variable, f"is not set, and OXCART_ENV is production: it wants {wish}")

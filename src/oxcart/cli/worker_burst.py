@@ -1,0 +1,89 @@
+"""``oxcart worker --burst``: run what is waiting, and end."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import typer
+
+from oxcart.app import AppWorker
+from oxcart.burst import Burst, BurstLimits, BurstReport
+from oxcart.cli.loading import load_app
+from oxcart.cli.programs import DEFAULT_CONCURRENCY, on_stop_signals, start_program
+from oxcart.observe.start import observe_jobs
+from oxcart.system import open_system
+
+
+async def run_burst(
+    path: str | None, queues: dict[str, int | None], limits: BurstLimits, *, name: str | None
+) -> None:
+    """Run what is waiting, and tell what was done.
+
+    Args:
+        path: where the application is, as ``module:attribute``; the built-in one without it.
+        queues: the queues to serve; default: all that have a job.
+        limits: when to end before they are empty.
+        name: the worker's name in dashboards.
+    """
+    if path is None:
+        report = await _run_built_in(queues, limits, name=name)
+    else:
+        report = await _run_app(path, queues, limits, name=name)
+    typer.echo(
+        f"{report.started_count} jobs: {report.completed_count} completed, "
+        f"{report.failed_count} failed attempts, {report.put_back_count} put back; "
+        f"ended: {report.ended.value}"
+    )
+
+
+async def _run_built_in(
+    queues: dict[str, int | None], limits: BurstLimits, *, name: str | None
+) -> BurstReport:
+    settings = start_program("worker")
+    default = {"email": settings.email_concurrency, "export": settings.export_concurrency}
+    wanted = {
+        queue: default.get(queue, 1) if places is None else places
+        for queue, places in (queues or dict.fromkeys(default)).items()
+    }
+    async with open_system(settings) as system:
+        observe_jobs(system.app)
+        burst = Burst(system.app, list(wanted), limits)
+        worker = system.worker(wanted, name=name, middlewares=[burst.around])
+        _stop_on_signals(worker)
+        # Nobody else may do it: there need not be a program that is always there.
+        await system.outbox.look()
+        return await burst.run(worker, system.run_worker)
+
+
+async def _run_app(
+    path: str, queues: dict[str, int | None], limits: BurstLimits, *, name: str | None
+) -> BurstReport:
+    settings = start_program("worker of an application")
+    app = load_app(path)
+    declared = dict.fromkeys(sorted({queue for queue, _ in app.registry}))
+    wanted = {
+        queue: DEFAULT_CONCURRENCY if places is None else places
+        for queue, places in (queues or declared).items()
+    }
+    async with app:
+        observe_jobs(app)
+        burst = Burst(app, list(wanted), limits)
+        worker = app.worker(
+            wanted,
+            name=name,
+            grace=timedelta(seconds=settings.grace_seconds),
+            middlewares=[burst.around],
+        )
+        _stop_on_signals(worker)
+        return await burst.run(worker)
+
+
+def _stop_on_signals(worker: AppWorker) -> None:
+    signals = 0
+
+    def stop() -> None:
+        nonlocal signals
+        signals += 1
+        worker.stop(force=signals > 1)
+
+    on_stop_signals(stop)

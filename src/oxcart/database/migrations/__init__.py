@@ -1,0 +1,1 @@
+"""The schema's migrations: Alembic's revisions in ``versions``, and what runs and records them."""

@@ -1,0 +1,108 @@
+"""``oxcart all``, and SIGTERM at every moment: what a container's only process must do right."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from pathlib import Path
+
+import redis
+from tests.integration.cli.programs import environment, processes_of, running
+from tests.support import free_port, wait_until_sync
+
+from oxcart._model.json import JsonValue
+from oxcart.sync import Queue
+
+START_S = 90
+STOP_S = 60
+
+
+def settings(folder: Path, valkey_url: str, prefix: str, **more: str) -> dict[str, str]:
+    return environment(
+        folder,
+        REDIS_URL=valkey_url,
+        OXCART_PREFIX=prefix,
+        OXCART_API_PORT=str(free_port()),
+        OXCART_HEALTH_DIR=str(folder / "health"),
+        **more,
+    )
+
+
+def wait_until_up(folder: Path) -> None:
+    wait_until_sync(
+        lambda: len(list((folder / "health").glob("*.beat"))) == 3,
+        within=START_S,
+        what="both programs to be ready",
+    )
+
+
+def test_one_that_dies_ends_the_other_and_the_whole_fails(
+    tmp_path: Path, valkey_url: str, prefix: str
+) -> None:
+    env = settings(tmp_path, valkey_url, prefix)
+
+    with running("all", env=env, folder=tmp_path) as both:
+        wait_until_up(tmp_path)
+        os.kill(_pid_of("worker", tmp_path), signal.SIGKILL)
+        code = both.wait(STOP_S)
+
+    assert 1 == code
+    assert "program.ended_by_itself" in (tmp_path / "output.log").read_text()
+    assert [] == processes_of(tmp_path)
+
+
+def test_second_signal_reaches_the_worker_which_puts_its_jobs_back(
+    tmp_path: Path, valkey_url: str, prefix: str, valkey: redis.Redis
+) -> None:
+    """The mail's server takes the connection and then says nothing, so the job would go on."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        Queue("email", redis_url=valkey_url, prefix=prefix) as queue,
+    ):
+        port = str(silent.getsockname()[1])
+        env = settings(tmp_path, valkey_url, prefix, SMTP_HOST="127.0.0.1", SMTP_PORT=port)
+        data: JsonValue = {"type": "welcome", "toEmail": "ada@example.org", "name": "Ada"}
+        job = queue.add("welcome", data)
+        with running("all", env=env, folder=tmp_path) as both:
+            wait_until_up(tmp_path)
+            active = f"{prefix}:email:active"
+            wait_until_sync(lambda: valkey.llen(active), within=30, what="the job to run")
+            both.send_signal(signal.SIGTERM)
+            wait_until_sync(
+                lambda: "worker.stopping" in (tmp_path / "output.log").read_text(),
+                within=30,
+                what="the worker to be told",
+            )
+            both.send_signal(signal.SIGTERM)
+            code = both.wait(STOP_S)
+
+    assert 0 == code, (tmp_path / "output.log").read_text()
+    assert [] == valkey.lrange(active, 0, -1)
+    assert [job.id.encode()] == valkey.lrange(f"{prefix}:email:wait", 0, -1)
+
+
+def test_signal_during_the_start_ends_it_at_once(
+    tmp_path: Path, valkey_url: str, prefix: str
+) -> None:
+    """The database takes the connection and says nothing: the start would wait for it."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(START_S)
+        url = f"postgresql://u:p@127.0.0.1:{silent.getsockname()[1]}/x"
+        env = settings(tmp_path, valkey_url, prefix, DATABASE_URL=url)
+        with running("worker", env=env, folder=tmp_path) as worker:
+            connection, _ = silent.accept()
+            with connection:
+                worker.send_signal(signal.SIGTERM)
+                code = worker.wait(STOP_S)
+
+    assert 143 == code, (tmp_path / "output.log").read_text()
+    assert "Traceback" not in (tmp_path / "output.log").read_text()
+
+
+def _pid_of(program: str, folder: Path) -> int:
+    for pid in processes_of(folder):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if words[-2:-1] == [program.encode()]:
+            return pid
+    raise AssertionError(f"no {program} runs")

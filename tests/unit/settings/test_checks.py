@@ -1,0 +1,208 @@
+"""What is wrong with the settings of a program: all of it, by name, without a secret."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from oxcart._settings.checks import PROGRAMS, examine, refuse_problems
+from oxcart.errors import ConfigError
+
+SECRET = "correct-horse-battery-staple"
+PRODUCTION = {
+    "OXCART_ENV": "production",
+    "REDIS_URL": "redis://some.example:6379/0",
+    "DATABASE_URL": "postgresql://club@some.example/club",
+    "OXCART_SIGNING_SECRET": SECRET,
+    "OXCART_OPERATOR_KEYS": SECRET + "-op",
+    "SMTP_HOST": "smtp.example",
+    "NEXTAUTH_URL": "https://club.example",
+    "OXCART_API_URL": "https://api.club.example",
+}
+
+
+def problems(program: str, environ: dict[str, str]) -> dict[str, str]:
+    """Each wrong variable with what is said of it."""
+    return {item.variable: item.text for item in examine(PROGRAMS[program], environ).problems}
+
+
+def notes(program: str, environ: dict[str, str]) -> str:
+    return "\n".join(examine(PROGRAMS[program], environ).notes)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_nothing_set_is_enough_for_development(program: str) -> None:
+    assert problems(program, {}) == {}
+    assert notes(program, {}) == ""
+
+
+@pytest.mark.parametrize("program", [name for name in PROGRAMS if name != "dev"])
+def test_whole_production_is_right_for_every_program(program: str) -> None:
+    assert problems(program, PRODUCTION) == {}
+    assert notes(program, PRODUCTION) == ""
+
+
+@pytest.mark.parametrize(
+    ("program", "missing"),
+    [
+        (
+            "api",
+            {
+                "REDIS_URL",
+                "DATABASE_URL",
+                "OXCART_SIGNING_SECRET",
+                "OXCART_OPERATOR_KEYS or OXCART_SERVICE_KEYS",
+            },
+        ),
+        ("worker", {"REDIS_URL", "DATABASE_URL", "OXCART_SIGNING_SECRET", "SMTP_HOST"}),
+        (
+            "all",
+            {
+                "REDIS_URL",
+                "DATABASE_URL",
+                "OXCART_SIGNING_SECRET",
+                "SMTP_HOST",
+                "OXCART_OPERATOR_KEYS or OXCART_SERVICE_KEYS",
+            },
+        ),
+        ("status", {"REDIS_URL", "DATABASE_URL"}),
+        ("migrate", {"DATABASE_URL"}),
+        ("worker of an application", set()),
+        ("dev", {"OXCART_ENV"}),
+    ],
+)
+def test_production_names_all_that_the_program_misses(program: str, missing: set[str]) -> None:
+    assert problems(program, {"OXCART_ENV": "production"}).keys() == missing
+
+
+@pytest.mark.parametrize(
+    ("changes", "variable", "said"),
+    [
+        ({"SMTP_USER": "club"}, "SMTP_PASS", "SMTP_USER is"),
+        ({"SMTP_PASS": SECRET}, "SMTP_USER", "SMTP_PASS is"),
+        (
+            {"SMTP_USER": "club", "SMTP_PASSWORD": SECRET},
+            "SMTP_PASS",
+            "SMTP_PASSWORD is set, did you mean that?",
+        ),
+        ({"SMTP_PORT": "465", "OXCART_SMTP_TLS": "starttls"}, "OXCART_SMTP_TLS", "implicit"),
+        ({"SMTP_PORT": "465", "OXCART_SMTP_TLS": "none"}, "OXCART_SMTP_TLS", "implicit"),
+        (
+            {"SMTP_USER": "club", "SMTP_PASS": SECRET, "OXCART_SMTP_TLS": "none"},
+            "OXCART_SMTP_TLS",
+            "in clear",
+        ),
+        ({"OXCART_SIGNING_SECRET": "short"}, "OXCART_SIGNING_SECRET", "5 characters"),
+        ({"OXCART_OPERATOR_KEYS": f"{SECRET},tiny"}, "OXCART_OPERATOR_KEYS", "4 characters"),
+        (
+            {"OXCART_OPERATOR_KEYS": SECRET, "OXCART_SERVICE_KEYS": SECRET},
+            "OXCART_SERVICE_KEYS",
+            "both roles",
+        ),
+        ({"DATABASE_URL": "mysql://club@some.example/club"}, "DATABASE_URL", "'mysql'"),
+        ({"DATABASE_URL": "prisma+postgres://x/?api_key=k"}, "DATABASE_URL", "'prisma'"),
+        ({"DATABASE_URL": "  "}, "DATABASE_URL", "is not set"),
+        ({"REDIS_URL": "redis://some.example/zero"}, "REDIS_URL", "'zero' is no number"),
+        ({"OXCART_API_PROT": "80"}, "OXCART_API_PROT", "did you mean OXCART_API_PORT?"),
+        ({"OXCART_BROKER": "sqs"}, "OXCART_SQS_QUEUES", "is not set"),
+        (
+            {"OXCART_BROKER": "sqs", "OXCART_SQS_QUEUES": "email=https://sqs.example/1/email"},
+            "OXCART_SQS_QUEUES",
+            "names no queue in SQS for export",
+        ),
+    ],
+)
+def test_contradiction_is_told_by_name(changes: dict[str, str], variable: str, said: str) -> None:
+    found = problems("all", PRODUCTION | changes)
+
+    assert found.keys() - {"OXCART_BROKER"} == {variable}
+    assert said in found[variable]
+    assert SECRET not in str(found)
+
+
+def test_worker_takes_no_jobs_of_sqs() -> None:
+    queues = "email=https://sqs.example/1/email,export=https://sqs.example/1/export"
+    sqs = PRODUCTION | {"OXCART_BROKER": "sqs", "OXCART_SQS_QUEUES": queues}
+    del sqs["REDIS_URL"]
+
+    assert problems("api", sqs) == {}
+    assert "Lambda" in problems("worker", sqs)["OXCART_BROKER"]
+
+
+def test_all_is_told_at_once_and_a_wrong_value_is_not_called_missing_too() -> None:
+    environ = {"OXCART_ENV": "production", "REDIS_URL": "some.example", "SMTP_PORT": "many"}
+
+    with pytest.raises(ConfigError) as caught:
+        refuse_problems(examine(PROGRAMS["worker"], environ))
+
+    heading, *lines = str(caught.value).splitlines()
+    assert heading == "5 settings are wrong:"
+    assert [line.split()[0] for line in lines] == [
+        "REDIS_URL",
+        "SMTP_PORT",
+        "DATABASE_URL",
+        "OXCART_SIGNING_SECRET",
+        "SMTP_HOST",
+    ]
+    assert lines[0].startswith("  REDIS_URL is (hidden): it must begin with redis://")
+
+
+def test_only_one_problem_is_one_line() -> None:
+    with pytest.raises(ConfigError) as caught:
+        refuse_problems(examine(PROGRAMS["api"], {"SMTP_PORT": "0"}))
+
+    assert str(caught.value) == (
+        "SMTP_PORT is '0': it must be a whole number of at least 1 and at most 65535"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"APP_URL": "https://other.example"},
+            "NEXTAUTH_URL and APP_URL are both set and differ: NEXTAUTH_URL counts",
+        ),
+        ({"NEXTAUTH_URL": ""}, "links in mails will lead to http://localhost:3000"),
+        ({"OXCART_API_URL": ""}, "download links will begin with http://127.0.0.1:8400"),
+        (
+            {"OXCART_API_URL": "", "OXCART_API_HOST": "0.0.0.0"},  # noqa: S104
+            "download links will begin with http://0.0.0.0:8400",
+        ),
+        ({"DATABASE_URL": "sqlite:////data/club.db"}, "this one machine"),
+        ({"OXCART_SMTP_TLS": "implicit"}, "port 465 is the one for implicit TLS"),
+        ({"OXCART_FUTURE": "1"}, "OXCART_FUTURE is no setting of this version"),
+        ({"OXCART_ENV": "", "NODE_ENV": "production"}, "this runs as in development"),
+    ],
+)
+def test_what_is_worth_knowing_stops_nothing(changes: dict[str, str], said: str) -> None:
+    assert problems("all", PRODUCTION | changes) == {}
+    assert said in notes("all", PRODUCTION | changes)
+
+
+def test_same_value_twice_and_services_of_kubernetes_are_no_matter() -> None:
+    service = {
+        "OXCART_SERVICE_HOST": "10.0.0.1",
+        "OXCART_SERVICE_PORT": "8400",
+        "OXCART_SERVICE_PORT_HTTP": "8400",
+        "OXCART_PORT": "tcp://10.0.0.1:8400",
+        "OXCART_PORT_8400_TCP": "tcp://10.0.0.1:8400",
+        "OXCART_PORT_8400_TCP_ADDR": "10.0.0.1",
+        "OXCART_LIFELINE_FD": "5",
+        "APP_URL": PRODUCTION["NEXTAUTH_URL"],
+    }
+
+    assert problems("all", PRODUCTION | service) == {}
+    assert notes("all", PRODUCTION | service) == ""
+
+
+def test_data_folder_of_somebody_else_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+    environ = {"OXCART_DATA_DIR": str(tmp_path)}
+
+    assert "belongs to user" in problems("worker", environ)["OXCART_DATA_DIR"]
+    assert problems("worker", environ | {"REDIS_URL": "redis://some.example"}) == {}
