@@ -145,9 +145,9 @@ class Executor:
         Raises:
             OxcartError: the code leaves nothing to decide.
         """
-        record = running.record
-        if record is None:
-            return self.ended(running, GivenBack())
+        # The record of a run that has completed was let go.
+        record = running.record or read_job(running.taken.job_id, running.taken.fields)
+        running.record = record
         if code == NOTHING_TO_WAIT_FOR:
             return self.ended(running, _again(record))
         error = error_of(

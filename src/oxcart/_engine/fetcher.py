@@ -112,7 +112,8 @@ class Fetcher:
         self._is_limited = False
         self._is_draining = False
         self._is_cancelling = False
-        self._in_flight = 0
+        self._in_flight = 0  # steps
+        self._writing = 0  # results in them
         self._due_timer: asyncio.TimerHandle | None = None
         self._server_time = ServerTime()
         self._trouble = Reconnect()
@@ -127,7 +128,7 @@ class Fetcher:
     @property
     def has_nothing_to_lose(self) -> bool:
         """Whether no job runs and no result waits to be written."""
-        return not (self._running or self._ended or self._in_flight or self._hooks.running_count)
+        return not (self._running or self._ended or self._writing or self._hooks.running_count)
 
     async def run(self) -> None:
         """Step until cancelled."""
@@ -141,7 +142,8 @@ class Fetcher:
             step = self._begin_step(stepper)
             while step is not None:
                 step = await self._go_on_from(step)
-            if self.has_nothing_to_lose:
+            # The other lane's step may bring jobs.
+            if self.has_nothing_to_lose and not self._in_flight:
                 self.is_idle.set()
 
     def on_work(self) -> None:
@@ -222,9 +224,11 @@ class Fetcher:
         # What is heard of while the step is under way counts for the next one.
         self._may_have_work = False
         self._in_flight += 1
+        self._writing += len(written)
         self._expected += count
+        started_at = time.monotonic()
         reply = Begun(stepper.step([item.run for item in written], count))
-        return _Step(stepper, written, count, time.monotonic(), reply)
+        return _Step(stepper, written, count, started_at, reply)
 
     async def _go_on_from(self, step: _Step) -> _Step | None:
         """Wait for a step's reply; send the lane's next step, and then run what this one took."""
@@ -242,6 +246,7 @@ class Fetcher:
             self._settle_all(step.written, reply.codes)
             self._note(reply, step)
         self._in_flight -= 1
+        self._writing -= len(step.written)
         following = self._begin_step(step.stepper)
         self._expected -= len(taken)
         self._launch_all(taken, step.started_at)
@@ -330,6 +335,10 @@ class Fetcher:
 
     def _finish(self, job: RunningJob, run: EndedRun) -> None:
         self._running.pop(job.hold, None)
+        # Large payloads that live on until the step is answered keep the garbage collector busy.
+        job.task = None
+        if type(run.outcome) is Completed:
+            job.record = None
         self._ended.append(_Ended(run, job))
         self._wake.set()
         if type(run.outcome) is Lost:
@@ -383,8 +392,7 @@ class Fetcher:
         self._wake.set()
 
     def _describe(self, job: RunningJob) -> str:
-        name = job.record.name if job.record else "?"
-        return f"queue={self._keys.queue} job_id={job.taken.job_id} name={name}"
+        return f"queue={self._keys.queue} job_id={job.taken.job_id} name={job.taken.name}"
 
 
 def _log_outcome(subject: str, outcome: Outcome) -> None:

@@ -59,15 +59,20 @@ class RunningJob:
     cancel_reason_text: str | None = None
 
     def cancel(self, reason: CancelReason, text: str | None = None) -> None:
-        """Cancel the run, once; one that was timed out and goes on may be cancelled once more.
+        """Cancel the run, once; one that goes on may be timed out, or have been, in addition.
+
+        The time-out of one that was cancelled before does not change what it was cancelled for.
 
         Args:
             reason: why.
             text: the same in the words of who asked for it, kept as the job's failed reason.
         """
-        if self.cancelled_for not in (None, CancelReason.TIMED_OUT) or self.task is None:
+        if self.task is None:
             return
-        self.cancelled_for = reason
-        self.cancel_reason_text = text
+        if self.cancelled_for in (None, CancelReason.TIMED_OUT):
+            self.cancelled_for = reason
+            self.cancel_reason_text = text
+        elif reason is not CancelReason.TIMED_OUT:
+            return
         if self.has_begun:
             self.task.cancel(text or reason.value)

@@ -28,6 +28,8 @@ class Lines:
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
         self._idle: list[PromptConnection] = []
+        # The client needs connections of the same pool for what it sends by itself.
+        self._most_idle = pool.max_connections // 2
 
     async def send(self, words: Sequence[Word]) -> Any:
         """Send a command and read its reply.
@@ -35,19 +37,24 @@ class Lines:
         Raises:
             redis.exceptions.RedisError: what the client raises.
         """
-        from redis.exceptions import ResponseError
+        from redis.exceptions import RedisError, ResponseError
 
         connection = await self._open_one()
         try:
             await connection.send_command(*words)
-            reply = await connection.read_response()
+            reply = await connection.read_reply()
         except ResponseError:
-            self._idle.append(connection)
+            await self._keep(connection)
+            raise
+        except RedisError:
+            await self._give_back(connection)
+            # What broke one is likely to have broken the others: each would cost a failure.
+            await self.drop_idle()
             raise
         except BaseException:
             await self._give_back(connection)
             raise
-        self._idle.append(connection)
+        await self._keep(connection)
         return reply
 
     async def send_ahead(self, commands: Sequence[Sequence[Word]]) -> AsyncGenerator[Any, None]:
@@ -62,12 +69,12 @@ class Lines:
             await connection.send_command(*commands[0])
             for following in commands[1:]:
                 await connection.send_command(*following)
-                yield await connection.read_response()
-            yield await connection.read_response()
+                yield await connection.read_reply()
+            yield await connection.read_reply()
             is_whole = True
         finally:
             if is_whole:
-                self._idle.append(connection)
+                await self._keep(connection)
             else:
                 await self._give_back(connection)
 
@@ -85,11 +92,18 @@ class Lines:
         connection = self._idle.pop()
         if not connection.is_open:  # closed by the server meanwhile: it is made anew
             try:
+                await connection.disconnect(nowait=True)
                 await self._pool.ensure_connection(connection)
             except BaseException:
                 await self._give_back(connection)
                 raise
         return connection
+
+    async def _keep(self, connection: PromptConnection) -> None:
+        if len(self._idle) < self._most_idle:
+            self._idle.append(connection)
+        else:
+            await self._pool.release(connection)
 
     async def _give_back(self, connection: PromptConnection) -> None:
         try:

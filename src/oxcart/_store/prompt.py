@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import hiredis
 from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.sentinel import SentinelManagedConnection, SentinelManagedSSLConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 if TYPE_CHECKING:
@@ -30,11 +31,17 @@ class _Prompt(_Base):
     socket_timeout: float | None
     _writer: asyncio.StreamWriter
     _reader: asyncio.StreamReader
+    _read_until: float | None = None
+    _watching: asyncio.TimerHandle | None = None
+    _is_overdue = False
 
     @property
     def is_open(self) -> bool:
         """Whether it is connected, and the server has not closed it since."""
-        return self.is_connected and not self._reader.at_eof()
+        if not self.is_connected or self._reader.at_eof():
+            return False
+        # One that was reset has no end to be read; writing to it may raise anything.
+        return not self._writer.transport.is_closing()
 
     def pack_command(self, *args: Any) -> list[bytes]:
         """Write a command as it is sent: words are texts, bytes and numbers."""
@@ -58,6 +65,43 @@ class _Prompt(_Base):
             raise RedisTimeoutError("Timeout writing to socket") from None
         finally:
             self.socket_timeout = seconds
+
+    async def read_reply(self) -> Any:
+        """Read a reply, as ``read_response`` does.
+
+        The time-out is watched by one timer that goes on from read to read: making one takes as
+        long as reading a short reply.
+        """
+        seconds, self.socket_timeout = self.socket_timeout, None  # hidden from the client meanwhile
+        if seconds is not None:
+            self._watch_for(seconds)
+        try:
+            return await self.read_response()
+        except RedisConnectionError:
+            if self._is_overdue:
+                raise RedisTimeoutError("Timeout reading from socket") from None
+            raise
+        finally:
+            self.socket_timeout = seconds
+            self._read_until, self._is_overdue = None, False
+
+    def _watch_for(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._read_until = loop.time() + seconds
+        if self._watching is None:
+            self._watching = loop.call_at(self._read_until, self._watch)
+
+    def _watch(self) -> None:
+        """Break a read that has taken too long; look again when the one under way may have."""
+        self._watching = None
+        if self._read_until is None:
+            return
+        loop = asyncio.get_running_loop()
+        if self._read_until > loop.time():
+            self._watching = loop.call_at(self._read_until, self._watch)
+        elif self.is_connected:
+            self._is_overdue = True
+            self._writer.transport.abort()
 
 
 class PromptConnection(_Prompt, Connection):

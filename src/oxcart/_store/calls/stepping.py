@@ -115,6 +115,11 @@ class TakenJob:
     token: str
     fields: dict[bytes, bytes]
 
+    @property
+    def name(self) -> str:
+        """The job's name, as far as it can be read."""
+        return self.fields.get(fields.NAME, b"?").decode(errors="replace")
+
 
 @dataclass(slots=True, kw_only=True)
 class StepReply:
