@@ -20,11 +20,12 @@ from oxcart._engine.executor import NOTHING_TO_WAIT_FOR, Executor
 from oxcart._engine.failure_hooks import FailureHooks
 from oxcart._engine.hold import Hold
 from oxcart._engine.lock_keeper import LockKeeper
+from oxcart._engine.outcome_log import log_outcome
 from oxcart._engine.reconnect import Reconnect
 from oxcart._engine.running_job import CancelReason, RunningJob
 from oxcart._engine.server_time import ServerTime
 from oxcart._engine.stepper import Stepper
-from oxcart._model.outcome import Completed, Failed, GivenBack, Lost, Outcome, Retried
+from oxcart._model.outcome import Completed, Failed, GivenBack, Lost, Outcome
 from oxcart._store.calls.stepping import EndedRun, StepReply, TakenJob
 from oxcart._wire.codes import Code
 from oxcart._wire.keys import QueueKeys
@@ -130,11 +131,12 @@ class Fetcher:
         """Whether no job runs and no result waits to be written."""
         return not (self._running or self._ended or self._writing or self._hooks.running_count)
 
-    async def run(self) -> None:
-        """Step until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for stepper in self._steppers:
-                group.create_task(self._run_lane(stepper))
+    def lanes(self) -> list[Coroutine[None, None, None]]:
+        """What steps until it is cancelled, each to be run as a task.
+
+        Not gathered into one: a group passes its own cancellation on once, and once is not enough.
+        """
+        return [self._run_lane(stepper) for stepper in self._steppers]
 
     async def _run_lane(self, stepper: Stepper) -> None:
         while True:
@@ -372,7 +374,7 @@ class Fetcher:
         if code < 0:
             log.warning("job.not_ours_any_more %s code=%d", self._describe(job), code)
             return
-        _log_outcome(self._describe(job), outcome)
+        log_outcome(self._describe(job), outcome)
         if isinstance(outcome, Failed):
             self._hooks.tell(job, outcome.reason)
 
@@ -389,17 +391,9 @@ class Fetcher:
     def _on_due_timer(self) -> None:
         self._due_timer = None
         self._may_have_work = True
+        for stepper in self._steppers:
+            stepper.expect_due()
         self._wake.set()
 
     def _describe(self, job: RunningJob) -> str:
         return f"queue={self._keys.queue} job_id={job.taken.job_id} name={job.taken.name}"
-
-
-def _log_outcome(subject: str, outcome: Outcome) -> None:
-    match outcome:
-        case Failed(reason=reason):
-            log.error("job.failed %s: %s", subject, reason)
-        case Retried(reason=reason, delay_ms=delay_ms):
-            log.warning("job.retried %s delay_ms=%d: %s", subject, delay_ms, reason)
-        case _:
-            log.debug("job.ended %s outcome=%s", subject, type(outcome).__name__)

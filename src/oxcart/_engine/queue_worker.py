@@ -159,7 +159,7 @@ class QueueWorker:
         # Before the first take, so that the check sees none of our own jobs.
         await self._sweeper.check()
         async with asyncio.TaskGroup() as group:
-            fetching = group.create_task(self.fetcher.run())
+            fetching = [group.create_task(lane) for lane in self.fetcher.lanes()]
             roles = [
                 group.create_task(self._waiter.run()),
                 group.create_task(self._sweeper.run()),
@@ -178,7 +178,7 @@ class QueueWorker:
             # The waiter may have taken a marker just then: another worker needs it.
             await self._pass_marker_on()
             await self._finish_running(forced, grace_s)
-            await end(roles[3], fetching)
+            await end(roles[3], *fetching)
         log.info("worker.stopped queue=%s name=%s", self._keys.queue, self._options.name)
 
     async def _finish_running(self, forced: asyncio.Event, grace_s: float) -> None:

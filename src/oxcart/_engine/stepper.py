@@ -122,6 +122,10 @@ class Stepper:
                     log.warning("worker.waiting_for_server queue=%s: %s", self._keys.queue, error)
                 await reconnect.wait()
 
+    def expect_due(self) -> None:
+        """A delayed job is due: the next step cannot be plain, so it need not be tried."""
+        self._whole_steps = max(1, self._whole_steps)
+
     async def end_one_by_one(self, runs: Sequence[EndedRun]) -> list[tuple[EndedRun, int]]:
         """End runs singly, after a batch of them failed: one bad job must not hold up the others.
 
