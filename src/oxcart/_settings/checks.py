@@ -88,12 +88,17 @@ def _with_hint(problem: Problem, environ: Mapping[str, str], known: set[str]) ->
 
 
 def _owner_problems(settings: Settings, needs: Needs) -> Iterator[Problem]:
-    """A run as another user, root above all, would lock the folder's owner out of it."""
+    """A run as another user, root above all, would lock the folder's owner out of it.
+
+    Only a private Valkey needs the folder for its own: jobs in SQS or in a server do not.
+    """
+    if not needs.redis or settings.redis_url is not None or settings.broker != "redis":
+        return
     try:
         owner = settings.data_dir.stat().st_uid
     except OSError:
         return
-    if needs.redis and settings.redis_url is None and owner != os.geteuid():
+    if owner != os.geteuid():
         yield Problem(
             "OXCART_DATA_DIR",
             f"is {str(settings.data_dir)!r}, which belongs to user {owner}, and this runs as user "

@@ -86,6 +86,10 @@ def sqs_problems(settings: Settings) -> Iterator[Problem]:
     """Where jobs are to go in SQS."""
     from oxcart.sqs.addresses import DEAD_LETTERS_VARIABLE, QUEUES_VARIABLE, parse_addresses
 
+    if find_spec("boto3") is None:
+        yield Problem(
+            "OXCART_BROKER", "is 'sqs', and boto3 is not installed: pip install 'oxcart[sqs]'"
+        )
     try:
         named = parse_addresses(settings.sqs_queues, settings.sqs_dead_letter_queues)
     except ConfigError as error:

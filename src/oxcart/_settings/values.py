@@ -18,6 +18,7 @@ HIDDEN = "***"
 _SECRET_PARAMETER = re.compile(r"([?&][^=&#]*(?:pass|secret|token|key)[^=&#]*=)[^&#]*", re.I)
 _LOGIN_IS_A_NAME = ("postgres", "postgresql")
 _SERVICE_LINK = "tcp://"
+_ENCODE = "a password with /, ?, # or @ in it needs them percent-encoded, such as %2F for /"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,9 @@ def mask_url(text: str) -> str:
     scheme, separator, rest = text.partition("://")
     if not separator:
         return text
+    rest, had_at = _SECRET_PARAMETER.sub(rf"\g<1>{HIDDEN}", rest), "@" in rest
+    if had_at and "@" not in rest:
+        return f"{scheme}://{HIDDEN}"  # nobody can tell whether a login ended there
     # The last "@": a password may hold one that should have been written as %40.
     login, at, place = rest.rpartition("@")
     user, colon, _ = login.partition(":")
@@ -107,7 +111,6 @@ def mask_url(text: str) -> str:
         login = f"{user}:{HIDDEN}"
     elif login and scheme.partition("+")[0] not in _LOGIN_IS_A_NAME:
         login = HIDDEN  # a token, or a password that lacks its colon
-    place = _SECRET_PARAMETER.sub(rf"\g<1>{HIDDEN}", place)
     return f"{scheme}://{login}{at}{place}"
 
 
@@ -122,13 +125,19 @@ def check_redis_url(url: str) -> None:
     try:
         parts = urlsplit(url)
         _ = parts.port
-    except ValueError as error:
-        raise ConfigError(f"it cannot be read: {error}") from error
+    except ValueError:
+        # Its text repeats what it took for a port: a part of a password.
+        raise ConfigError(
+            f"it cannot be read; it wants the form redis://host:6379/0, and {_ENCODE}"
+        ) from None
+    is_cut = "@" in f"{parts.path}{parts.query}{parts.fragment}"
     databases = parse_qs(parts.query, keep_blank_values=True).get("db", [])
     if parts.scheme != "unix":
         databases.append(parts.path.removeprefix("/"))
     for database in databases:
         if database and not (database.isascii() and database.isdecimal()):
+            if is_cut:
+                raise ConfigError(f"what follows the host is no number of a database: {_ENCODE}")
             raise ConfigError(
                 f"the database {database!r} is no number; it wants the form redis://host:6379/0"
             )

@@ -21,6 +21,8 @@ _QUIET = (
     "alembic", "asyncio", "aiosqlite", "mail.log", "httpx2", "httpcore2", "sentry_sdk", "urllib3",
     "boto3", "botocore",
 )  # fmt: skip
+_OF_LAMBDA = ("LambdaLoggerHandler", "LambdaLoggerHandlerWithFrameType")
+"""Lambda's runtime has one of these on the root logger; its module has no stable name."""
 _OURS = "oxcart"
 _NO_TEXT = frozenset({"level", "logger", "timestamp", "job_id", "attempt", "queue"})
 """Keys whose values repeat nothing of a payload."""
@@ -36,8 +38,8 @@ def configure_logs(*, level: str, as_json: bool) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_formatter(as_json=as_json))
     root = logging.getLogger()
-    # Plain handlers would show each line once more, with its secrets.
-    root.handlers = [item for item in root.handlers if type(item) is not logging.StreamHandler]
+    # These would show each line once more, with its secrets.
+    root.handlers = [item for item in root.handlers if not _shows_plainly(item)]
     root.addHandler(handler)
     root.setLevel(level.upper())
     logging.captureWarnings(capture=True)
@@ -72,6 +74,12 @@ def hide_secrets(_: Any, __: str, event: EventDict) -> EventDict:
         hidden = hiding.member(key, value)
         shown[key] = hidden if payload is None else payload.shown_texts(hidden)
     return shown
+
+
+def _shows_plainly(handler: logging.Handler) -> bool:
+    """Whether a handler is a plain one, of ``logging`` or of Lambda's runtime."""
+    kind = type(handler)
+    return kind is logging.StreamHandler or kind.__name__ in _OF_LAMBDA
 
 
 def _formatter(*, as_json: bool) -> logging.Formatter:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from oxcart.serverless.budget import Budget
 from oxcart.serverless.records import Record
@@ -63,8 +64,11 @@ class Batch:
 
     async def _run_lane(self, lane: Lane) -> None:
         for at, record in enumerate(lane):
+            # What stands behind another message was received with it each time and never run: it
+            # has all its attempts left.
+            counted = replace(record, receive_count=1) if at else record
             async with self._free:
-                verdict = await self._run_one(record)
+                verdict = await self._run_one(counted)
             if isinstance(verdict, Again):
                 self._waits |= {record: verdict} | dict.fromkeys(lane[at + 1 :], GIVEN_BACK)
                 return

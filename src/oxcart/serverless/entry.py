@@ -117,13 +117,15 @@ class BuiltIn:
         from oxcart.system import open_system
 
         findings = examine(PROGRAMS["function in Lambda"], self._environ)
-        refuse_problems(findings)
         settings = findings.settings
-        if settings.broker != "sqs":
+        is_read = "OXCART_BROKER" not in {problem.variable for problem in findings.unreadable}
+        # First: without SQS the others would ask for what a function does not need, such as Redis.
+        if settings.broker != "sqs" and is_read:
             raise ConfigError(
                 f"OXCART_BROKER is {settings.broker!r}, and this function runs jobs of SQS; "
                 "set it to sqs"
             )
+        refuse_problems(findings)
         start_observing(settings)
         async with open_system(settings) as system, open_transport(settings) as transport:
             observe_jobs(system.app)

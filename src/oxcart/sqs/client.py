@@ -27,6 +27,7 @@ BATCH = 10
 CONNECT_S = 2
 READ_S = 10
 ATTEMPTS = 3
+NOT_INSTALLED = "OXCART_BROKER is sqs, and boto3 is not installed: pip install 'oxcart[sqs]'"
 _REGION = re.compile(r"^https://(?:sqs\.)?([a-z]{2}(?:-[a-z]+)+-\d+)\.")
 
 
@@ -160,9 +161,7 @@ def open_client(url: str) -> SQSClient:
         import boto3
         from botocore.config import Config
     except ImportError as error:
-        raise ConfigError(
-            "OXCART_BROKER is sqs, and boto3 is not installed: pip install 'oxcart[sqs]'"
-        ) from error
+        raise ConfigError(NOT_INSTALLED) from error
     session = boto3.session.Session()
     found = _REGION.match(url)
     region = session.region_name or (found[1] if found else None)
@@ -181,11 +180,14 @@ def translated(call: str) -> Iterator[None]:
     """Raise boto3's errors as ours.
 
     Raises:
+        ConfigError: boto3 is not installed.
         StoreTimeout: SQS did not answer in time.
         StoreUnavailable: it cannot be reached, or it refuses.
     """
-    from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
-
+    try:
+        from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
+    except ImportError as error:
+        raise ConfigError(NOT_INSTALLED) from error
     try:
         yield
     except ReadTimeoutError as error:

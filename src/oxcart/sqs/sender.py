@@ -74,7 +74,15 @@ def _send_part(client: SqsClient, address: SqsAddress, jobs: Sequence[Outgoing])
     for attempt in range(TRIES):
         if attempt:
             time.sleep(PAUSE_S * attempt)
-        answer = client.send_batch(address.url, [jobs[at].entry(str(at)) for at in pending])
+        try:
+            answer = client.send_batch(address.url, [jobs[at].entry(str(at)) for at in pending])
+        except StoreError as error:
+            if not attempt:
+                raise
+            # The others were taken: to call them unsent would have them sent twice.
+            for at in pending:
+                results[at] = error
+            break
         failed = {int(entry["Id"]): entry for entry in answer.get("Failed", [])}
         for at in pending:
             results[at] = _error_of(failed[at], jobs[at]) if at in failed else None

@@ -227,3 +227,23 @@ def test_context_that_a_program_binds_is_in_every_line(
 
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [("r-1", "[redacted]")] * 2 == [(line["request"], line["api_key"]) for line in lines]
+
+
+def test_lambdas_own_handler_does_not_show_lines_once_more() -> None:
+    """Lambda's runtime puts one on the root logger, which hides nothing."""
+
+    class LambdaLoggerHandler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise AssertionError(record.getMessage())
+
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    root.addHandler(LambdaLoggerHandler())
+    try:
+        configure_logs(level="info", as_json=True)
+        logging.getLogger("shop").warning("token=s3cret-value")
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
+        logging.captureWarnings(capture=False)
+        structlog.reset_defaults()

@@ -106,6 +106,29 @@ def test_group_goes_on_behind_a_job_that_failed_for_good(
     assert "no address in a" == dead["OxcartReason"]
 
 
+def test_waiting_behind_a_failure_costs_no_attempt(
+    sqs: SQSClient, build: Callable[..., Built]
+) -> None:
+    address = make_queue(sqs, "orders", is_fifo=True)
+    app, handler = build(address)
+    ran: list[tuple[int, int]] = []
+
+    @app.job(queue="orders", attempts=2, backoff=None)
+    async def ship(group: str, n: int) -> None:
+        ran.append((n, current_job().attempt))
+        if len(ran) <= 3:
+            raise OSError("the road is closed")
+
+    for n in range(3):
+        ship.enqueue_sync(group="a", n=n)
+    for _ in range(3):
+        poll(sqs, address.url, handler)
+
+    assert [(0, 1), (0, 2), (1, 1), (1, 2), (2, 1)] == ran
+    assert 1 == len(dead_letters(sqs, address))
+    assert (0, 0, 0) == counts(sqs, address.url)
+
+
 def test_no_job_is_begun_when_the_time_is_nearly_over(
     sqs: SQSClient, build: Callable[..., Built]
 ) -> None:

@@ -21,6 +21,7 @@ from oxcart._model.outcome import (
 from oxcart.errors import ConfigError, PayloadError
 from oxcart.serverless.batch import lanes_of
 from oxcart.serverless.budget import Budget
+from oxcart.serverless.entry import BuiltIn
 from oxcart.serverless.records import Record, is_timer, read_event
 from oxcart.serverless.verdicts import (
     GIVEN_BACK,
@@ -209,3 +210,17 @@ def test_groups_of_the_built_in_queues_are_people_and_hide_who_they_are() -> Non
     assert ada == same != other
     assert "ada" not in ada
     assert "export" == group_by_person("export", JobSpec(name="MEMBERS", data=[1]))
+
+
+@pytest.mark.parametrize(
+    ("broker", "words"),
+    [("redis", "OXCART_BROKER is 'redis'.*set it to sqs"), ("kafka", "OXCART_BROKER is 'kafka'")],
+)
+async def test_function_without_sqs_is_told_so_and_not_to_set_redis(
+    broker: str, words: str
+) -> None:
+    environ = {"OXCART_ENV": "production", "OXCART_BROKER": broker}
+
+    with pytest.raises(ConfigError, match=words):
+        async with BuiltIn(environ).open():
+            pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from oxcart import App, JobSpec
-from oxcart.errors import PayloadError, StoreUnavailable
+from oxcart.errors import ConfigError, PayloadError, StoreUnavailable
 from oxcart.sqs import NotAllSent, SqsAddress, SqsBroker, sender
 
 if TYPE_CHECKING:
@@ -113,3 +114,22 @@ def test_blocking_code_is_told_the_same(sqs: Sqs) -> None:
 
     with pytest.raises(NotAllSent):
         sqs.app.sync_queue("images").add_many(specs(2))
+
+
+async def test_what_was_taken_stays_sent_when_the_second_try_cannot_reach_sqs(sqs: Sqs) -> None:
+    sqs.answers(4, {1: "InternalError"})
+    sqs.stubber.add_client_error("send_message_batch", "ServiceUnavailable", "away", 503)
+
+    with pytest.raises(NotAllSent, match="1 of 4 jobs were not sent") as caught:
+        await sqs.app.queue("images").add_many(specs(4))
+
+    assert [1] == list(caught.value.failures)
+
+
+async def test_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("boto3", "botocore", "botocore.exceptions"):
+        monkeypatch.setitem(sys.modules, name, None)
+    app = App(broker=SqsBroker({"images": SqsAddress(queue="images", url=URL)}))
+
+    with pytest.raises(ConfigError, match=r"pip install 'oxcart\[sqs\]'"):
+        await app.queue("images").add("resize", {})

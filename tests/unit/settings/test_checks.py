@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from oxcart._settings import rules
 from oxcart._settings.checks import PROGRAMS, examine, refuse_problems
 from oxcart.errors import ConfigError
 
@@ -206,3 +207,67 @@ def test_data_folder_of_somebody_else_is_refused(
 
     assert "belongs to user" in problems("worker", environ)["OXCART_DATA_DIR"]
     assert problems("worker", environ | {"REDIS_URL": "redis://some.example"}) == {}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:s3c/ret@some.example:6379/0",
+        "redis://:12/s3cret@some.example:6379/0",
+        "redis://:12/s3c#ret@some.example",
+        "redis://club:s3c?ret@some.example:6379/0",
+        "redis://club:12?db=s3cret@some.example",
+        "rediss://club:s3c#ret@some.example",
+    ],
+)
+def test_password_that_was_not_encoded_is_not_told(url: str) -> None:
+    (text,) = problems("status", {"REDIS_URL": url}).values()
+
+    assert "s3c" not in text
+    assert "ret" not in text.replace("secret", "")
+    assert "percent-encoded" in text
+
+
+def test_folder_of_somebody_else_is_no_matter_with_sqs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A volume's root belongs to root where the orchestrator gives its group alone."""
+    queue = "https://sqs.eu-central-1.amazonaws.com/123456789012"
+    there = {
+        "OXCART_BROKER": "sqs",
+        "OXCART_SQS_QUEUES": f"email={queue}/email,export={queue}/export",
+        "OXCART_DATA_DIR": str(tmp_path),
+    }
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+
+    assert problems("api", PRODUCTION | there | {"REDIS_URL": ""}) == {}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "deploy/systemd/oxcart.env.example",
+        "deploy/kubernetes/overlays/production/secret.example.yaml",
+    ],
+)
+def test_examples_secrets_are_refused_until_they_are_replaced(path: str) -> None:
+    text = Path(__file__).parents[3].joinpath(path).read_text(encoding="utf-8")
+    for variable in ("OXCART_SIGNING_SECRET", "OXCART_OPERATOR_KEYS"):
+        (line,) = (line for line in text.splitlines() if line.strip().startswith(variable))
+        value = line.strip().removeprefix(variable).lstrip("=: ")
+
+        assert variable in problems("api", PRODUCTION | {variable: value})
+
+
+def test_missing_library_of_sqs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "find_spec", lambda name: None if name == "boto3" else object())
+    queue = "https://sqs.eu-central-1.amazonaws.com/123456789012"
+    there = {
+        "OXCART_BROKER": "sqs",
+        "OXCART_SQS_QUEUES": f"email={queue}/email,export={queue}/export",
+    }
+
+    found = problems("api", PRODUCTION | there)
+
+    assert {"OXCART_BROKER"} == found.keys()
+    assert "pip install 'oxcart[sqs]'" in found["OXCART_BROKER"]

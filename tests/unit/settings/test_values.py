@@ -25,6 +25,8 @@ from oxcart._settings.values import HIDDEN, mask_url, shown
             "postgresql://h/club?user=club&password=s3cret&sslmode=require",
             "postgresql://h/club?user=club&password=***&sslmode=require",
         ),
+        ("postgresql://h/club?user=club&password=s3c@ret", "postgresql://***"),
+        ("postgresql://c:s3cret@h/club?password=s3c@ret", "postgresql://c:***@h/club?password=***"),
         ("https://s3cret@sentry.example/7", "https://***@sentry.example/7"),
         ("sqlite:////data/club.db", "sqlite:////data/club.db"),
         ("no url", "no url"),
