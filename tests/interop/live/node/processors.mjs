@@ -2,6 +2,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { SEED } from './seed.mjs';
+
 /** Runs a job. */
 export async function runJob(job, token, help) {
   const run = PROCESSORS[job.name];
@@ -10,6 +12,8 @@ export async function runJob(job, token, help) {
 }
 
 const PROCESSORS = {
+  ...SEED,
+
   /** Gives its data back. */
   echo: async (job) => job.data,
 

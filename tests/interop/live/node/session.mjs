@@ -57,6 +57,8 @@ export class Session {
       name: worker,
       worker: () => this.open.get(`worker ${worker}`),
       hold: (job) => this.hold(job),
+      tell: (job, fails) =>
+        this.notify({ notice: 'run', worker, queue, job: job.id, data: job.data, fails }),
     };
     const started = new this.bullmq.Worker(queue, (job, token) => runJob(job, token, help), {
       connection: this.connection,
