@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,6 +18,15 @@ class _Link:
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
     is_dead: asyncio.Event = field(default_factory=asyncio.Event)
+    is_forgotten: bool = False
+
+    def reset(self) -> None:
+        """Reset the client's end, and close the server's."""
+        end: socket.socket = self.client.get_extra_info("socket")
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.client.transport.abort()
+        self.server.transport.abort()
+        self.is_dead.set()
 
 
 class FaultProxy:
@@ -64,9 +75,12 @@ class FaultProxy:
     def cut(self) -> None:
         """Reset all connections; new ones are accepted."""
         for link in self._links:
-            link.client.transport.abort()
-            link.server.transport.abort()
-            link.is_dead.set()
+            link.reset()
+
+    def forget(self) -> None:
+        """Reset each of the present connections when the client sends something."""
+        for link in self._links:
+            link.is_forgotten = True
 
     def half_open(self) -> None:
         """Never forward nor close the present connections again; new ones work."""
@@ -114,6 +128,8 @@ class FaultProxy:
         with suppress(OSError):
             while chunk := await reader.read(CHUNK):
                 await flow.wait()
+                if link.is_forgotten:
+                    link.reset()
                 if link.is_dead.is_set():
                     continue  # swallowed, so that the other side hears neither data nor an end
                 writer.write(chunk)

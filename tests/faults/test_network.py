@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import redis
@@ -12,7 +13,8 @@ from tests.faults.conftest import StartWorker
 from tests.faults.proxy import FaultProxy
 from tests.support import ValkeyServer, wait_until
 
-from oxcart import JobSpec, Queue
+from oxcart import JobSpec, Queue, Timeouts
+from oxcart.errors import StoreTimeout
 
 CONCURRENCY = 8
 AGAIN_S = 12
@@ -158,6 +160,26 @@ async def test_job_whose_adding_was_not_confirmed_is_not_added_twice(
         added = adding.result()
 
     assert {first.id: "wait", added.id: "wait"} == aftermath.partition().states
+
+
+async def test_many_jobs_whose_adding_takes_too_long_are_not_sent_again(
+    client: redis.Redis, proxy: FaultProxy, prefix: str
+) -> None:
+    limits = Timeouts(command="300ms")
+    async with Queue("q", redis_url=proxy.url, prefix=prefix, timeouts=limits) as queue:
+        job = await queue.add("work")
+        async with asyncio.TaskGroup() as group:  # by now there is a connection for sending again
+            for progress in range(2):
+                group.create_task(queue.update_progress(job.id, progress))
+        client.config_resetstat()
+
+        proxy.hold_replies()
+        with pytest.raises(StoreTimeout):
+            await queue.add_many([JobSpec(name="work")] * 2_500)
+        proxy.resume()
+
+    commands: Any = client.info("commandstats")
+    assert commands["cmdstat_evalsha"]["calls"] == 2  # one, and the next ahead of its reply
 
 
 async def test_step_whose_reply_was_lost_ends_and_takes_jobs_once(

@@ -134,3 +134,20 @@ async def test_worker_told_to_stop_without_its_server_stops(
 
     assert 0 == code
     assert {job.id: "active"} == aftermath.partition().states
+
+
+async def test_idle_worker_without_its_server_stops_without_grace(
+    own_valkey: ValkeyServer, prefix: str, start_worker: StartWorker, aftermath: Aftermath
+) -> None:
+    worker = start_worker(grace="1h")
+    async with Queue("q", redis_url=own_valkey.url, prefix=prefix) as queue:
+        await (await queue.add("work", {"ms": 1})).result()
+    own_valkey.kill()
+    await wait_until(
+        lambda: any("worker.waiting_for_server" in line for line in worker.log_lines()),
+        what="the worker to miss its server",
+    )
+
+    worker.terminate()
+
+    assert 0 == await asyncio.to_thread(worker.wait, within=20)

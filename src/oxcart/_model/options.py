@@ -203,7 +203,9 @@ def job_options(**options: Any) -> JobOptions:
     Raises:
         ConfigError: there is no such option; told with the one that was probably meant.
     """
-    if "job_id" in options:  # which is another one each time
+    # An id or an instant is another one each time; and an hour that a clock shows twice, as in
+    # autumn, is an equal instant the second time.
+    if "job_id" in options or any(isinstance(value, datetime) for value in options.values()):
         return _checked_options(**options)
     try:
         return _remembered_options(**options)

@@ -98,15 +98,24 @@ class Store:
         """
         results: list[T] = []
         if len(calls) > 1 and not self.location.is_cluster:
-            lines = await self._own_lines()
-            # Where that breaks off, the rest is sent one by one.
-            with suppress(Exception):
-                async with aclosing(lines.send_ahead([call.packed() for call in calls])) as replies:
-                    async for reply in replies:
-                        results.append(calls[len(results)].read(reply))
+            try:
+                await self._run_ahead(calls, results)
+            except StoreTimeout:
+                await self.drop_idle()
+                raise
+            except StoreError:
+                pass  # where that breaks off, the rest is sent one by one
         for call in calls[len(results) :]:
             results.append(await self.run(call))  # noqa: PERF401  # what was read before stays
         return results
+
+    async def _run_ahead(self, calls: Sequence[Call[T]], results: list[T]) -> None:
+        lines = await self._own_lines()
+        packed = [call.packed() for call in calls]
+        with translated(calls[0].name):
+            async with aclosing(lines.send_ahead(packed)) as replies:
+                async for reply in replies:
+                    results.append(calls[len(results)].read(reply))
 
     async def run_everywhere(self, call: Call[T]) -> list[T]:
         """Send a call without keys to every server that owns keys; a result each.

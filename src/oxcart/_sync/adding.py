@@ -77,6 +77,7 @@ class QueueAdds(QueueBase):
             ParentConflict: the same.
             StoreUnavailable: as ``add``; some batches were added.
         """
+        specs = list(specs)  # not every sequence can be sliced
         encoded = [self._encode(spec) for spec in specs]
         if not self._is_open:
             self.open()

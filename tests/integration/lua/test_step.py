@@ -265,6 +265,16 @@ async def test_each_run_of_a_batch_prunes_with_its_own_retention(space: Keyspace
     assert set(space.read()["completed"]) == {"c4", "1", "2", "3"}
 
 
+async def test_run_that_does_not_finish_its_job_prunes_nothing(space: Keyspace) -> None:
+    older = {"completed": {"8": NOW - 2, "9": NOW - 1}, "8": job(), "9": job()}
+    space.write({**active("1"), "active": ["7"], "7": run_job(), **older})
+
+    reply = await send(space, end("1", keep=Retention(count=1)))
+
+    assert reply.codes == (-3,)
+    assert space.read()["completed"] == older["completed"]
+
+
 async def test_retention_of_failures_leaves_completed_jobs_alone(space: Keyspace) -> None:
     space.write(finished(5) | active("1") | {"failed": {"f": NOW - 1}, "f": job()})
 

@@ -123,6 +123,8 @@ async def test_plain_step_leaves_and_answers_what_the_whole_step_does(
         ({"meta": {**META, "concurrency": "1"}}, []),
         ({"meta": {**META, "max": "5", "duration": "100"}}, []),
         ({"meta": {"opts.maxLenEvents": "many"}}, []),
+        (active("1") | {"meta": {"opts.maxLenEvents": "-1"}}, [end("1")]),
+        (active("1") | {"meta": {"opts.maxLenEvents": "1.5"}}, [end("1")]),
         ({"limiter": "3"}, []),
         ({"events": "not a stream"}, []),
         ({"completed": ["not", "a", "set"]}, []),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import deque
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import redis
@@ -140,6 +142,12 @@ async def test_add_many_keeps_the_order_beyond_one_batch(queue: Queue) -> None:
     assert 2_500 == (await queue.get_counts()).waiting
 
 
+async def test_add_many_takes_a_sequence_that_cannot_be_sliced(queue: Queue) -> None:
+    jobs = await queue.add_many(deque([JobSpec(name="a"), JobSpec(name="b")]))
+
+    assert ["a", "b"] == [job.name for job in jobs]
+
+
 async def test_add_many_with_one_bad_job_adds_none(queue: Queue) -> None:
     specs = [JobSpec(name="n"), JobSpec(name="n", data={"x": math.nan})]
 
@@ -212,6 +220,15 @@ async def test_server_that_does_not_answer_is_told_in_the_time_that_was_set(
 def test_options_are_values() -> None:
     assert JobOptions(priority=2) == JobOptions(priority=2)
     assert hash(JobOptions()) == hash(JobOptions())
+
+
+async def test_hour_that_comes_twice_is_told_apart(queue: Queue) -> None:
+    first = datetime(2027, 10, 31, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"))
+    second = first.replace(fold=1)  # an hour later, and yet equal to the first
+
+    jobs = [await queue.add("work", timestamp=instant) for instant in (first, second)]
+
+    assert jobs[1].created_at_ms - jobs[0].created_at_ms == 3_600_000
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,32 @@ async def test_run_that_was_timed_out_may_be_cancelled_once_more(reason: CancelR
     assert job.cancelled_for is reason
 
 
+@pytest.mark.parametrize("reason", [CancelReason.STOPPING, CancelReason.CANCELLED])
+async def test_run_that_goes_on_after_it_was_cancelled_is_timed_out_all_the_same(
+    reason: CancelReason,
+) -> None:
+    bench = Bench()
+    cancelled = 0
+
+    async def go_on() -> None:
+        nonlocal cancelled
+        while cancelled < 2:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled += 1
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        job = bench.run("1", 20, group)
+        assert job.task is not None
+        job.task.cancel()
+        job.task = group.create_task(go_on())
+        await asyncio.sleep(0)
+        job.cancel(reason, "no more")
+
+    assert (job.cancelled_for, job.cancel_reason_text) == (reason, "no more")
+
+
 async def test_run_that_has_not_begun_is_only_told() -> None:
     bench = Bench()
     async with asyncio.TaskGroup() as group:

@@ -24,7 +24,7 @@ local function end_runs(keys, argv, first, now)
   if #plain > 0 then
     local is_kept = plain[1].keep_count ~= 0
     complete_together(keys, plain, now, ended, is_kept)
-    ended.prunes[keys.completed] = is_kept and plain[1] or nil
+    ended.prunes[keys.completed] = is_kept and ended.completed > 0 and plain[1] or nil
   end
   for at, run in ipairs(runs) do
     run.code = run.code or VERBS[run.verb](keys, run, now, ended)

@@ -30,7 +30,9 @@ local function survey(keys, now)
     or redis.call('EXISTS', keys.limiter) == 1 then
     return nil
   end
-  found.most_events, found.next_due = tonumber(meta[1]), next_due_of(first)
+  -- A length that is no whole number is for the step to repair: trimming to it is an error.
+  found.most_events = string.find(meta[1], '^%d+$') and tonumber(meta[1])
+  found.next_due = next_due_of(first)
   if not found.most_events or (found.next_due and found.next_due < now + 1) then
     return nil
   end
