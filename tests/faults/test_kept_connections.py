@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from tests.faults.proxy import FaultProxy
+from tests.support import wait_until
 
 from oxcart import Queue
 from oxcart.errors import StoreUnavailable
@@ -44,7 +45,9 @@ async def failures_of(call: Callable[[], Awaitable[object]]) -> int:
 
 async def test_reset_connection_is_made_anew(queue: Queue, proxy: FaultProxy) -> None:
     proxy.cut()
-    await asyncio.sleep(0.05)  # the resets are on their way; nothing tells when they are there
+    kept = queue._store._lines[asyncio.get_running_loop()]._idle
+    assert KEPT == len(kept)
+    await wait_until(lambda: not any(one.is_open for one in kept), what="the resets to arrive")
 
     assert await failures_of(lambda: queue.add_log("one", "a row")) == 0
 

@@ -20,6 +20,7 @@ from oxcart._engine.middleware import tell_success
 from oxcart._engine.refusing import refusal_of
 from oxcart._engine.retry_policy import RetryJudge
 from oxcart._engine.running_job import CancelReason, RunningJob
+from oxcart._model.by_identity import ByIdentity
 from oxcart._model.clock import ServerClock
 from oxcart._model.job import JobRecord
 from oxcart._model.options import JobOptions, Retention
@@ -87,7 +88,7 @@ class Executor:
         self._retry_judge = RetryJudge(handlers.backoff_strategies, random)
         self._nobody = Handler(invoke=_run_by_nobody, on_failure=handlers.on_failure)
         self._deadlines = Deadlines()
-        self._terms: dict[int, tuple[JobOptions, Terms, Terms]] = {}
+        self._terms = ByIdentity(self._make_terms, limit=_MOST_TERMS)
 
     async def run(self, running: RunningJob) -> EndedRun:
         """Run a job to its end and say what became of it. Never raises."""
@@ -112,7 +113,7 @@ class Executor:
         if record is None:
             return EndedRun(job_id=taken.job_id, token=taken.token, outcome=outcome)
         options = record.options
-        if_completed, if_failed = self._terms_of(options)
+        if_completed, if_failed = self._terms.get(options)
         return EndedRun(
             job_id=taken.job_id,
             token=taken.token,
@@ -122,18 +123,12 @@ class Executor:
             trace_limit=options.stacktrace_limit,
         )
 
-    def _terms_of(self, options: JobOptions) -> tuple[Terms, Terms]:
+    def _make_terms(self, options: JobOptions) -> tuple[Terms, Terms]:
         """What becomes of a job with these options: if it completes, and if not."""
-        # By identity: most jobs of a queue share an object, and comparing two takes long.
-        known = self._terms.get(id(options))
-        if known is not None and known[0] is options:
-            return known[1], known[2]
-        if_completed = _terms(options, options.keep_completed or self._keep_completed)
-        if_failed = _terms(options, options.keep_failed or self._keep_failed)
-        if len(self._terms) >= _MOST_TERMS:
-            self._terms.clear()
-        self._terms[id(options)] = (options, if_completed, if_failed)
-        return if_completed, if_failed
+        return (
+            _terms(options, options.keep_completed or self._keep_completed),
+            _terms(options, options.keep_failed or self._keep_failed),
+        )
 
     def reconsider(self, running: RunningJob, code: int) -> EndedRun:
         """Say what becomes of a run whose outcome the server refused.

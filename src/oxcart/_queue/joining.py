@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from weakref import WeakKeyDictionary
 
 from oxcart._queue.sending import BATCH
 from oxcart._store.calls.adding import Added, EncodedJob
-from oxcart._store.group_commit import GroupCommit
-
-Commit = GroupCommit[EncodedJob, Added]
+from oxcart._store.group_commit import LoopCommits
 
 
-class Adder:
+class Adder(LoopCommits[EncodedJob, Added]):
     """Sends single jobs, those of an event loop's concurrent callers together.
 
     Args:
@@ -22,14 +17,4 @@ class Adder:
     """
 
     def __init__(self, send: Callable[[str, Sequence[EncodedJob]], Awaitable[list[Added]]]) -> None:
-        self._send = send
-        self._commits: WeakKeyDictionary[asyncio.AbstractEventLoop, Commit] = WeakKeyDictionary()
-
-    async def submit(self, job: EncodedJob) -> Added:
-        """Send a job with whatever goes out next."""
-        loop = asyncio.get_running_loop()
-        commit = self._commits.get(loop)
-        if commit is None:
-            commit = GroupCommit(self._send, new_key=lambda: uuid.uuid4().hex, limit=BATCH)
-            self._commits[loop] = commit
-        return await commit.submit(job)
+        super().__init__(send, limit=BATCH)

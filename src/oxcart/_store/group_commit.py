@@ -9,10 +9,12 @@ that those whom the last reply has woken can join it.
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -146,3 +148,30 @@ class GroupCommit(Generic[T, R]):
 def _first_alive(entries: Iterable[_Entry[T, R]]) -> _Entry[T, R] | None:
     """The first caller that was neither cancelled nor chosen to lead."""
     return next((entry for entry in entries if not entry.settled.done()), None)
+
+
+class LoopCommits(Generic[T, R]):
+    """The ``GroupCommit`` of each event loop, made when a loop first sends.
+
+    Args:
+        send: as ``GroupCommit``'s; its keys are unique texts.
+        limit: how many items a batch may have.
+    """
+
+    def __init__(
+        self, send: Callable[[str, Sequence[T]], Awaitable[Sequence[R]]], *, limit: int
+    ) -> None:
+        self._send = send
+        self._limit = limit
+        self._commits: WeakKeyDictionary[asyncio.AbstractEventLoop, GroupCommit[T, R]] = (
+            WeakKeyDictionary()
+        )
+
+    async def submit(self, item: T) -> R:
+        """Send an item with whatever goes out next from the running loop."""
+        loop = asyncio.get_running_loop()
+        commit = self._commits.get(loop)
+        if commit is None:
+            commit = GroupCommit(self._send, new_key=lambda: uuid.uuid4().hex, limit=self._limit)
+            self._commits[loop] = commit
+        return await commit.submit(item)

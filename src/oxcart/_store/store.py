@@ -49,13 +49,8 @@ class Store:
         """
         try:
             reply = await self._send(call)
-        except StoreTimeout:
-            await self.drop_idle()
-            raise
-        except StoreUnavailable:
-            if not call.is_repeatable:
-                raise
-            await self.location.arestore()
+        except StoreUnavailable as error:
+            await self._make_ready_again(error, is_repeatable=call.is_repeatable)
             reply = await self._send(call)
         return call.read(reply)
 
@@ -68,13 +63,9 @@ class Store:
         """
         try:
             replies = await self._send_all(calls)
-        except StoreTimeout:
-            await self.drop_idle()
-            raise
-        except StoreUnavailable:
-            if not all(call.is_repeatable for call in calls):
-                raise
-            await self.location.arestore()
+        except StoreUnavailable as error:
+            is_repeatable = all(call.is_repeatable for call in calls)
+            await self._make_ready_again(error, is_repeatable=is_repeatable)
             replies = await self._send_all(calls)
         results = []
         for call, reply in zip(calls, replies, strict=True):
@@ -160,6 +151,15 @@ class Store:
         if client is not None:
             with suppress(StoreError), translated("close"):
                 await aclose_client(client)
+
+    async def _make_ready_again(self, error: StoreUnavailable, *, is_repeatable: bool) -> None:
+        """After a connection broke, see that the server is there; raise what may not be retried."""
+        if isinstance(error, StoreTimeout):
+            await self.drop_idle()
+            raise error
+        if not is_repeatable:
+            raise error
+        await self.location.arestore()
 
     async def _send_all(self, calls: Sequence[Call[Any]]) -> list[Any]:
         with translated("pipeline"):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
 from oxcart.app import App
 from oxcart.errors import ConfigError
-from oxcart.observe.sentry import FLUSH_S, is_reporting
+from oxcart.observe.sentry import flush_reports
 from oxcart.serverless.function import Function
 from oxcart.serverless.records import LambdaContext
 from oxcart.sqs import SqsBroker
@@ -49,7 +48,7 @@ class LambdaHandler:
         try:
             return self._runner.run(self._call(event, context))
         finally:
-            _send_reports()
+            flush_reports()  # the process is frozen after the call
 
     def close(self) -> None:
         """Close everything; another call opens it anew."""
@@ -138,12 +137,6 @@ class BuiltIn:
                 yield await function.open()
             finally:
                 await function.close()
-
-
-def _send_reports() -> None:
-    """Send what Sentry's SDK still holds: the process is frozen after the call."""
-    if is_reporting():
-        sys.modules["sentry_sdk"].get_client().flush(timeout=FLUSH_S)
 
 
 class _OfApp:

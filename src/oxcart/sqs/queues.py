@@ -6,16 +6,14 @@ They take jobs and count them. What else a queue can do needs Redis, and is refu
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from oxcart import sync
 from oxcart._model.job import JobCounts, JobSpec
 from oxcart._model.json import JsonValue
 from oxcart._model.states import JobState
-from oxcart._store.group_commit import GroupCommit
+from oxcart._store.group_commit import LoopCommits
 from oxcart.job import Job
 from oxcart.queue import Queue
 from oxcart.sqs.client import BATCH
@@ -111,26 +109,15 @@ class SyncSqsQueue(sync.Queue):
         return self._end.counts()
 
 
-class _Joined:
+class _Joined(LoopCommits[Outgoing, Sent]):
     """Sends single jobs, those of an event loop's concurrent callers in one call."""
 
     def __init__(self, end: SqsEnd) -> None:
+        super().__init__(self._send_once, limit=BATCH)
         self._end = end
-        self._commits: WeakKeyDictionary[asyncio.AbstractEventLoop, GroupCommit[Outgoing, Sent]] = (
-            WeakKeyDictionary()
-        )
         self._under_way: dict[str, asyncio.Future[list[Sent]]] = {}
 
-    async def submit(self, job: Outgoing) -> Sent:
-        """Send a job with whatever goes out next."""
-        loop = asyncio.get_running_loop()
-        commit = self._commits.get(loop)
-        if commit is None:
-            commit = GroupCommit(self._send, new_key=lambda: uuid.uuid4().hex, limit=BATCH)
-            self._commits[loop] = commit
-        return await commit.submit(job)
-
-    async def _send(self, key: str, jobs: Sequence[Outgoing]) -> list[Sent]:
+    async def _send_once(self, key: str, jobs: Sequence[Outgoing]) -> list[Sent]:
         # A caller that is cancelled leaves its thread sending: whoever goes on waits for the same
         # call, for a second one would send everybody's jobs twice.
         sending = self._under_way.get(key)

@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 from tests.integration.cli.programs import environment, run
-from tests.integration.database.postgres import PostgresServer, shared_server
 from typer.testing import CliRunner
 
 from oxcart.cli.main import cli
 from oxcart.settings import Settings
 from oxcart.system import open_system
-
-
-@pytest.fixture(scope="module")
-def postgres(request: pytest.FixtureRequest) -> PostgresServer:
-    return shared_server(request)
-
-
-@pytest.fixture
-def postgres_url(postgres: PostgresServer) -> Iterator[str]:
-    with postgres.new_database() as url:
-        yield url
 
 
 def test_forth_back_and_the_state_between(tmp_path: Path) -> None:

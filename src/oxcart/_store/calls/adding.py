@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from oxcart._model.by_identity import ByIdentity
 from oxcart._model.clock import Clock, epoch_ms
 from oxcart._model.duration import to_ms
 from oxcart._model.job import JobSpec
@@ -98,22 +99,14 @@ def encode_job(
 
 
 _MOST_ENCODED = 256
-_encoded: dict[int, tuple[JobOptions, str, bytes, bytes]] = {}
-"""Options that were written lately, their prefix, and what was written."""
 
 
 def _encode_options(options: JobOptions, prefix: str) -> tuple[bytes, bytes]:
     """Options as JSON text, and the same as the script reads it."""
-    # By identity: many jobs share an object, and comparing two takes as long as writing one.
-    known = _encoded.get(id(options))
-    if known is not None and known[0] is options and known[1] == prefix:
-        return known[2], known[3]
-    text, more = encode_options(options, prefix=prefix), _more(options, prefix)
-    if not isinstance(options.delay, datetime):  # whose delay in ms is another one each time
-        if len(_encoded) >= _MOST_ENCODED:
-            _encoded.clear()
-        _encoded[id(options)] = (options, prefix, text, more)
-    return text, more
+    # A parent's key starts with the prefix; what is left until an instant is less each time.
+    if options.parent is None and not isinstance(options.delay, datetime):
+        return _encoded.get(options)
+    return encode_options(options, prefix=prefix), _more(options, prefix)
 
 
 def encode_data(spec: JobSpec, *, what: str, kept: str) -> bytes:
@@ -158,6 +151,12 @@ def _more(options: JobOptions, prefix: str, *, waits: bool = False) -> bytes:
     if waits:
         more["waits"] = True
     return msgspec.msgpack.encode(more) if more else b""
+
+
+_encoded: ByIdentity[JobOptions, tuple[bytes, bytes]] = ByIdentity(
+    lambda options: (encode_options(options, prefix=""), _more(options, "")), limit=_MOST_ENCODED
+)
+"""What was written of options for which the prefix does not matter."""
 
 
 def _dedup(dedup: Deduplication) -> dict[str, object]:
