@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from oxcart.database import sqlite
 from oxcart.database.errors import DatabaseUnavailable
 from oxcart.database.schema import migrate
 from oxcart.database.urls import parse_url, sqlite_url
@@ -28,14 +29,8 @@ if TYPE_CHECKING:
 
 SQLITE_FILE = "oxcart.db"
 """Name of the default SQLite file in the data folder."""
-SQLITE_BUSY_SECONDS = 10
 CONNECT_SECONDS = 5
 PING_SECONDS = 3
-_WRITES = "oxcart_writes"
-_BEGIN = "BEGIN"
-# A deferred transaction that reads and then writes fails at once when another one wrote meanwhile,
-# busy time-out or not; one that says at the start that it will write waits for its turn.
-_BEGIN_WRITE = "BEGIN IMMEDIATE"
 
 
 class Database:
@@ -98,7 +93,7 @@ class Database:
         """Give a connection in a transaction that is committed at the end."""
         with _translated():
             async with self.async_engine.connect() as connection:
-                await connection.execution_options(**{_WRITES: True})
+                await connection.execution_options(**{sqlite.WRITES: True})
                 async with connection.begin():
                     yield connection
 
@@ -106,7 +101,7 @@ class Database:
     def write_sync(self) -> Iterator[Connection]:
         """Give a blocking connection in a transaction that is committed at the end."""
         with _translated(), self.engine.connect() as connection:
-            connection.execution_options(**{_WRITES: True})
+            connection.execution_options(**{sqlite.WRITES: True})
             with connection.begin():
                 yield connection
 
@@ -182,7 +177,7 @@ class Database:
 
     def _connect_args(self) -> dict[str, Any]:
         if self.is_sqlite:
-            return {"timeout": SQLITE_BUSY_SECONDS}
+            return {"timeout": sqlite.BUSY_SECONDS}
         arguments: dict[str, Any] = {
             "connect_timeout": CONNECT_SECONDS,
             # A host that vanishes is noticed in about a minute instead of hours.
@@ -202,28 +197,7 @@ class Database:
 
     def _listen(self, engine: Engine) -> None:
         if self.is_sqlite:
-            event.listen(engine, "connect", _configure_sqlite)
-            event.listen(engine, "begin", _begin_sqlite)
-
-
-def _configure_sqlite(connection: Any, record: object) -> None:
-    """Set up a new connection."""
-    del record
-    # The driver must not begin transactions by itself: it does so only before the first write, so
-    # that two reads in one transaction could see two different instants.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    try:
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA foreign_keys=ON")
-    finally:
-        cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    """Begin a transaction in the driver's stead."""
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql(_BEGIN_WRITE if writes else _BEGIN)
+            sqlite.listen(engine)
 
 
 def _close_cursor(context: ExceptionContext) -> None:

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 from sqlalchemy import func, select, text
 from tests.integration.database.rows import NOON, insert_user, user_row
 
-from oxcart.database import Database, DatabaseUnavailable
+from oxcart.database import Database, DatabaseUnavailable, sqlite
 from oxcart.database.tables import export_job, user
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -118,3 +120,51 @@ async def test_schema_of_a_prisma_url_is_used(postgres_url: str) -> None:
     with psycopg.connect(postgres_url) as owner:
         row = owner.execute('SELECT count(*) FROM club."ExportJob"').fetchone()
     assert row == (0,)
+
+
+def hold_new_file(path: Path) -> sqlite3.Connection:
+    """Write in a database that is not in WAL mode yet, and be in the middle of it."""
+    holder = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    holder.execute("CREATE TABLE notes (x)")
+    holder.execute("BEGIN IMMEDIATE")
+    return holder
+
+
+@pytest.fixture
+def taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """A database that another lets go of once somebody has waited for it."""
+    holder = hold_new_file(tmp_path / "club.db")
+    pause = sqlite._pause
+
+    def release(connection: Any) -> None:
+        if holder.in_transaction:
+            holder.execute("COMMIT")
+        pause(connection)
+
+    monkeypatch.setattr(sqlite, "_pause", release)
+    yield Database(f"sqlite:///{tmp_path / 'club.db'}")
+    assert not holder.in_transaction
+    holder.close()
+
+
+async def test_new_sqlite_file_that_another_writes_is_waited_for(taken: Database) -> None:
+    async with taken, taken.read() as connection:
+        assert await connection.scalar(text("PRAGMA journal_mode")) == "wal"
+
+
+def test_new_sqlite_file_is_waited_for_in_threads_too(taken: Database) -> None:
+    with taken.write_sync() as connection:
+        assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
+    taken.close()
+
+
+async def test_new_sqlite_file_that_stays_taken_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
+    holder = hold_new_file(tmp_path / "club.db")
+    async with Database(f"sqlite:///{tmp_path / 'club.db'}") as waiting:
+        with pytest.raises(DatabaseUnavailable, match="database is locked"):
+            async with waiting.read():
+                pass
+    holder.close()
