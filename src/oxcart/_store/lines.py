@@ -42,7 +42,7 @@ class Lines:
         connection = await self._open_one()
         try:
             await connection.send_command(*words)
-            reply = await connection.read_reply()
+            reply = await connection.read_response()
         except ResponseError:
             await self._keep(connection)
             raise
@@ -69,8 +69,8 @@ class Lines:
             await connection.send_command(*commands[0])
             for following in commands[1:]:
                 await connection.send_command(*following)
-                yield await connection.read_reply()
-            yield await connection.read_reply()
+                yield await connection.read_response()
+            yield await connection.read_response()
             is_whole = True
         finally:
             if is_whole:

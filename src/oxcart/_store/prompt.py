@@ -4,11 +4,15 @@ The client sends each command by ``asyncio.wait_for``. Before Python 3.12 that m
 command, and swallows a cancellation that comes together with the end of the sending: a worker that
 was told to stop at that instant would never stop. These send under ``asyncio.timeout`` instead, and
 let hiredis write commands into the protocol, which the client does by itself on asyncio.
+
+A time-out counts only while the event loop turns. A program that holds up its own loop for longer
+finds the answer there and the time over at once; that says nothing of the server.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import hiredis
@@ -25,12 +29,16 @@ else:
 
 MOST_UNSENT = 64 * 1024
 """How many bytes may be on their way out before a sender waits for them."""
+HELD_UP_SECONDS = 0.1
+"""A time-out that comes so much late tells that the loop was held up; then it begins anew."""
 
 
 class _Prompt(_Base):
     socket_timeout: float | None
+    socket_connect_timeout: float | None
     _writer: asyncio.StreamWriter
     _reader: asyncio.StreamReader
+    _read_seconds = 0.0
     _read_until: float | None = None
     _watching: asyncio.TimerHandle | None = None
     _is_overdue = False
@@ -66,17 +74,24 @@ class _Prompt(_Base):
         finally:
             self.socket_timeout = seconds
 
-    async def read_reply(self) -> Any:
-        """Read a reply, as ``read_response`` does.
+    async def read_response(
+        self,
+        disable_decoding: bool = False,  # noqa: FBT001, FBT002  # the client's own signature
+        timeout: float | None = None,  # noqa: ASYNC109  # as it is
+        **more: Any,
+    ) -> Any:
+        """Read a reply.
 
         The time-out is watched by one timer that goes on from read to read: making one takes as
-        long as reading a short reply.
+        long as reading a short reply. A ``timeout`` for this read alone is kept by the client.
         """
-        seconds, self.socket_timeout = self.socket_timeout, None  # hidden from the client meanwhile
-        if seconds is not None:
-            self._watch_for(seconds)
+        seconds = self.socket_timeout
+        if timeout is not None or seconds is None:
+            return await super().read_response(disable_decoding, timeout, **more)
+        self.socket_timeout = None  # hidden from the client meanwhile
+        self._watch_for(seconds)
         try:
-            return await self.read_response()
+            return await super().read_response(disable_decoding, **more)
         except RedisConnectionError:
             if self._is_overdue:
                 raise RedisTimeoutError("Timeout reading from socket") from None
@@ -85,9 +100,20 @@ class _Prompt(_Base):
             self.socket_timeout = seconds
             self._read_until, self._is_overdue = None, False
 
+    async def _connect(self) -> None:
+        """Connect; a second time if the loop was held up during the first."""
+        started = time.monotonic()
+        try:
+            await super()._connect()  # type: ignore[no-untyped-call]
+        except TimeoutError:
+            late = time.monotonic() - started - (self.socket_connect_timeout or 0)
+            if late < HELD_UP_SECONDS:
+                raise
+            await super()._connect()  # type: ignore[no-untyped-call]
+
     def _watch_for(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
-        self._read_until = loop.time() + seconds
+        self._read_seconds, self._read_until = seconds, loop.time() + seconds
         if self._watching is None:
             self._watching = loop.call_at(self._read_until, self._watch)
 
@@ -97,7 +123,10 @@ class _Prompt(_Base):
         if self._read_until is None:
             return
         loop = asyncio.get_running_loop()
-        if self._read_until > loop.time():
+        now = loop.time()
+        if now > self._read_until + HELD_UP_SECONDS:
+            self._read_until = now + self._read_seconds
+        if self._read_until > now:
             self._watching = loop.call_at(self._read_until, self._watch)
         elif self.is_connected:
             self._is_overdue = True

@@ -19,18 +19,18 @@ from oxcart._store.prompt import PromptConnection
 def swallowing(monkeypatch: pytest.MonkeyPatch) -> set[asyncio.Task[Any] | None]:
     """Let the first cancellation of each task that reads a reply be a time-out; tells the tasks."""
     tasks: set[asyncio.Task[Any] | None] = set()
-    read_reply = PromptConnection.read_reply
+    read_response = PromptConnection.read_response
 
-    async def read(connection: PromptConnection) -> Any:
+    async def read(connection: PromptConnection, *args: Any, **options: Any) -> Any:
         try:
-            return await read_reply(connection)
+            return await read_response(connection, *args, **options)
         except asyncio.CancelledError:
             if asyncio.current_task() in tasks:
                 raise
             tasks.add(asyncio.current_task())
             raise RedisTimeoutError("came at the same time") from None
 
-    monkeypatch.setattr(PromptConnection, "read_reply", read)
+    monkeypatch.setattr(PromptConnection, "read_response", read)
     return tasks
 
 
