@@ -29,7 +29,7 @@ from oxcart._model.flow import FlowNode
 from oxcart._model.job import JobSpec
 from oxcart._model.json import JsonValue
 from oxcart._model.links import Deduplication, ParentPolicy, ParentRef
-from oxcart._model.options import Backoff, JobOptions, Retention
+from oxcart._model.options import PLAIN_OPTIONS, Backoff, JobOptions, Retention
 from oxcart._model.schedule import Schedule
 from oxcart.job import Job
 
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_NO_OPTIONS = JobOptions()
 
 
 class JobChanges(TypedDict, total=False):
@@ -228,4 +226,4 @@ class JobDefinition(Generic[P, R]):
 def _given(options: JobOptions) -> dict[str, Any]:
     """The options that differ from their defaults, by name."""
     values = {item.name: getattr(options, item.name) for item in fields(options)}
-    return {name: value for name, value in values.items() if value != getattr(_NO_OPTIONS, name)}
+    return {name: value for name, value in values.items() if value != getattr(PLAIN_OPTIONS, name)}

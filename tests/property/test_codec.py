@@ -206,7 +206,7 @@ def test_job_is_encoded_or_refused_with_an_error_of_ours(
 ) -> None:
     try:
         spec = JobSpec(name=name, data=data, options=JobOptions(job_id=job_id))
-        words = encode_job(spec, prefix="bull").words
+        words = encode_job(spec, prefix="bull")
     except (PayloadError, ConfigError):
         return
 
@@ -238,8 +238,8 @@ def test_size_limit_counts_the_bytes_that_are_stored(name: str, value: Any) -> N
     fits = JobSpec(name=name, data=value, options=JobOptions(size_limit=size))
     too_long = JobSpec(name=name, data=value, options=JobOptions(size_limit=size - 1))
 
-    assert len(encode_job(fits, prefix="bull").words) == len(
-        encode_job(JobSpec(name=name), prefix="bull").words
+    assert len(encode_job(fits, prefix="bull")) == len(
+        encode_job(JobSpec(name=name), prefix="bull")
     )
     with pytest.raises(PayloadError, match="over its size limit"):
         encode_job(too_long, prefix="bull")

@@ -95,8 +95,9 @@ def _node(order: Order, number: int, **more: Any) -> oxcart.FlowNode:
 
 
 def _spec(order: Order, number: int) -> oxcart.JobSpec:
-    options = oxcart.JobOptions(**_options(order, number))
-    return oxcart.JobSpec(name=JOB, data=order.data(number), options=options)
+    options = _options(order, number)
+    more = {"options": oxcart.JobOptions(**options)} if options else {}
+    return oxcart.JobSpec(name=JOB, data=order.data(number), **more)
 
 
 def _options(order: Order, number: int) -> dict[str, Any]:

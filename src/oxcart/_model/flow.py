@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from oxcart._model.ids import check_queue_name
 from oxcart._model.job import JobSpec
 from oxcart._model.json import JsonValue
-from oxcart._model.options import JobOptions, check_kind
+from oxcart._model.options import PLAIN_OPTIONS, JobOptions, check_kind
 from oxcart.errors import ConfigError
 
 MAX_NODES = 10_000
@@ -31,7 +31,7 @@ class FlowNode:
     name: str
     queue: str
     data: JsonValue = field(default_factory=dict)
-    options: JobOptions = field(default_factory=JobOptions)
+    options: JobOptions = PLAIN_OPTIONS
     children: Sequence[FlowNode] = ()
     prefix: str | None = None
 

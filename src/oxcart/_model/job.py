@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from oxcart._model.json import JsonValue
-from oxcart._model.options import JobOptions
+from oxcart._model.options import PLAIN_OPTIONS, JobOptions
 
 
 # Without slots: what a record does not hold is its class's default; see `made_of`.
@@ -88,7 +88,7 @@ class JobSpec:
 
     name: str
     data: JsonValue = field(default_factory=dict)
-    options: JobOptions = field(default_factory=JobOptions)
+    options: JobOptions = PLAIN_OPTIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -142,8 +142,10 @@ class JobOptions:
         Raises:
             ConfigError: naming the option, its value and what it wants.
         """
-        for name, kinds in _KINDS.items():
-            check_kind(name, getattr(self, name), *kinds)
+        for name, kinds in _KINDS:
+            value = getattr(self, name)
+            if value is not None:
+                check_kind(name, value, *kinds)
         if self.job_id is not None:
             check_job_id(self.job_id)
         check_range("priority", self.priority, 0, MAX_PRIORITY)
@@ -181,13 +183,13 @@ class JobOptions:
 
 
 _KNOWN = frozenset(item.name for item in fields(JobOptions))
-_KINDS: dict[str, tuple[type, ...]] = {
-    "backoff": (Backoff,),
-    "keep_completed": (Retention,),
-    "keep_failed": (Retention,),
-    "parent": (ParentRef,),
-    "deduplication": (Deduplication, str),
-}
+_KINDS: tuple[tuple[str, tuple[type, ...]], ...] = (
+    ("backoff", (Backoff,)),
+    ("keep_completed", (Retention,)),
+    ("keep_failed", (Retention,)),
+    ("parent", (ParentRef,)),
+    ("deduplication", (Deduplication, str)),
+)
 
 
 def check_kind(name: str, value: object, *kinds: type) -> None:
@@ -267,3 +269,7 @@ def check_aware(name: str, value: datetime) -> None:
     """Refuse an instant without a time zone."""
     if value.tzinfo is None:
         raise ConfigError(f"{name} is {value!r}, which has no time zone; give an aware datetime")
+
+
+PLAIN_OPTIONS = JobOptions()
+"""Those of all jobs that are given none: what follows from them is worked out once."""

@@ -13,7 +13,7 @@ from oxcart._model.clock import epoch_ms
 from oxcart._model.cron import LAST_MS, cron_of, zone_of
 from oxcart._model.duration import Duration, to_ms
 from oxcart._model.json import JsonValue
-from oxcart._model.options import JobOptions, check_aware
+from oxcart._model.options import PLAIN_OPTIONS, JobOptions, check_aware
 from oxcart.errors import ConfigError
 
 _MAX_ID_LENGTH = 200
@@ -272,7 +272,7 @@ class SchedulerInfo:
     schedule: Schedule | None = None
     offset_ms: int | None = None
     data: JsonValue = field(default_factory=dict)
-    options: JobOptions = field(default_factory=JobOptions)
+    options: JobOptions = PLAIN_OPTIONS
     is_legacy: bool = False
     problem: str | None = None
 

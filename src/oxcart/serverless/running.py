@@ -14,7 +14,7 @@ from oxcart._engine.handler import FailedJob, Handlers
 from oxcart._engine.hold import Hold
 from oxcart._engine.running_job import CancelReason, RunningJob
 from oxcart._model.job import JobRecord
-from oxcart._model.options import JobOptions
+from oxcart._model.options import PLAIN_OPTIONS, JobOptions
 from oxcart._model.outcome import Failed, Failure, GivenBack, Outcome, decide
 from oxcart._store.calls.stepping import TakenJob
 from oxcart._wire import fields
@@ -132,7 +132,7 @@ class JobRunner:
         """The job as if it had been taken from Redis."""
         raw = dict(message.fields)
         if not message.has_options:
-            defaults = self._defaults.get(message.name, JobOptions())
+            defaults = self._defaults.get(message.name, PLAIN_OPTIONS)
             raw[fields.OPTIONS] = encode_options(defaults, prefix=self._keys.prefix)
         if raw[fields.CREATED_AT] == b"0":
             raw[fields.CREATED_AT] = _word(record.sent_at_ms)

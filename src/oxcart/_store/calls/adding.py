@@ -26,13 +26,8 @@ NONCE_MS = 60_000
 """How long the server remembers a batch, so that sending it again adds nothing."""
 
 
-@dataclass(slots=True, kw_only=True)  # not frozen: making one of those takes thrice as long
-class EncodedJob:
-    """A job ready to be sent."""
-
-    name: str
-    words: tuple[Word, ...]
-    options: bytes
+EncodedJob = tuple[Word, ...]
+"""A job ready to be sent: the arguments that the script reads (``lib/new_job``)."""
 
 
 class AddStatus(IntEnum):
@@ -88,14 +83,13 @@ def encode_job(
     text, more = _encode_options(options, prefix)
     if has_children:
         more = _more(options, prefix, waits=True)
-    words: tuple[Word, ...] = (
+    return (
         encode_text(options.job_id or job_id or "", what="the job's id"),
         encode_text(spec.name, what="the job's name"),
         data,
         text,
         more,
     )
-    return EncodedJob(name=spec.name, words=words, options=text)
 
 
 _MOST_ENCODED = 256
@@ -182,7 +176,7 @@ def add_jobs(
     """
     args: list[Word] = [clock.now_ms(), NONCE_MS]
     for job in jobs:
-        args.extend(job.words)
+        args.extend(job)
     return script_call(
         "add_jobs",
         (keys.base, keys.private("add", nonce)),

@@ -47,7 +47,7 @@ def add_flow(nodes: Sequence[EncodedNode], *, clock: Clock, nonce: str) -> Call[
     args: list[Word] = [clock.now_ms(), NONCE_MS]
     for node in nodes:
         args += (node.keys.base, "1" if node.is_inner else "0")
-        args += node.job.words
+        args += node.job
     return script_call(
         "add_flow",
         (nodes[0].keys.private("add", nonce),),

@@ -28,6 +28,8 @@ local argv = ARGV -- from 3 on, a job: see lib/new_job
 --- @include "lib/dedup"
 --- @include "lib/new_job"
 --- @include "lib/add"
+--- @include "lib/add_plain"
+--- @include "lib/add_any"
 
 local FIRST = 3
 if nonce_ms ~= '0' then
@@ -45,29 +47,16 @@ end
 local now = read_clock(given_now)
 local length, marks = max_events(keys.meta), {}
 
-local jobs, has_parents, is_plain = {}, false, true
-for at = FIRST, #argv, JOB_WIDTH do
-  local job = read_new_job(argv, at, now)
-  jobs[#jobs + 1], has_parents = job, has_parents or job.parent
-  is_plain = is_plain and job.id == '' and not job.dedup
-end
-if not has_parents then -- then none is refused, and each takes a number
-  marks.numbers, marks.last_number = #jobs, redis.call('INCRBY', keys.id, #jobs)
-end
-
-local reply = { int(now) }
-for _, job in ipairs(jobs) do
-  local refusal = refusal_of(keys, job)
-  if refusal then
-    reply[#reply + 1], reply[#reply + 2] = job.id, refusal
-  else
-    reply[#reply + 1], reply[#reply + 2] = add_job(keys, job, now, length, marks, true)
-  end
+local reply
+if are_plain(argv, FIRST) then
+  local count = (#argv - FIRST + 1) / JOB_WIDTH
+  local number = redis.call('INCRBY', keys.id, count) - count + 1
+  add_plain_jobs(keys, argv, FIRST, number, now, marks)
+  reply = { int(now), int(number) }
+else
+  reply = add_any_jobs(keys, argv, FIRST, now, length, marks)
 end
 put_ready(keys, marks, length)
-if is_plain and not has_parents then
-  reply = { int(now), int(marks.last_number - #jobs + 1) }
-end
 if nonce_ms ~= '0' then
   redis.call('SET', nonce_key, cmsgpack.pack(reply), 'PX', nonce_ms)
 end
