@@ -137,10 +137,11 @@ def test_jobs_that_others_hold_are_left_alone(
 
 
 @pytest.mark.usefixtures("no_stalled_check")
-def test_job_that_kills_its_process_twice_fails_with_the_reason(
-    start: Start, queue: Queue, aftermath: Aftermath, valkey: redis.Redis
+@pytest.mark.parametrize("code", [None, 1, 0], ids=["killed", "code 1", "code 0"])
+def test_job_that_ends_its_process_twice_fails_with_the_reason(
+    start: Start, queue: Queue, aftermath: Aftermath, valkey: redis.Redis, code: int | None
 ) -> None:
-    job = queue.add("die")
+    job = queue.add("die", {"code": code})
 
     command = start()
     failed = f"{aftermath.prefix}:q:failed"

@@ -31,6 +31,18 @@ class Children:
         self._stop_s = stop_s
         self._read_end, self._write_end = os.pipe()
         self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._starting = 0
+
+    @property
+    def pids(self) -> set[int]:
+        """The processes that were not seen to end."""
+        running = (one for one in self._processes.values() if one.returncode is None)
+        return {process.pid for process in running}
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether there may be a process that is not known yet."""
+        return self._starting > 0
 
     async def start(
         self, name: str, *arguments: str, environ: Mapping[str, str], fds: Sequence[int] = ()
@@ -43,17 +55,21 @@ class Children:
             environ: its environment.
             fds: open files that it inherits.
         """
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "oxcart",
-            *arguments,
-            env={**environ, VARIABLE: str(self._read_end)},
-            pass_fds=(self._read_end, *fds),
-            stdin=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        self._processes[name] = process
+        self._starting += 1
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "oxcart",
+                *arguments,
+                env={**environ, VARIABLE: str(self._read_end)},
+                pass_fds=(self._read_end, *fds),
+                stdin=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            self._processes[name] = process
+        finally:
+            self._starting -= 1
         return process
 
     async def first_to_end(self) -> tuple[str, int]:

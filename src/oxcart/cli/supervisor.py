@@ -25,6 +25,7 @@ from oxcart.cli.late_logs import start_observing_late
 from oxcart.cli.lifeline import watch_parent
 from oxcart.cli.line import ChildLine
 from oxcart.cli.pulse import outside_of
+from oxcart.cli.reaper import reap_strangers
 from oxcart.cli.relay import Relay
 from oxcart.cli.restarts import Restarts
 from oxcart.cli.start_checks import read_settings
@@ -132,9 +133,11 @@ class Supervisor:
         try:
             async with self._giving, asyncio.TaskGroup() as group:
                 stopping = group.create_task(self._stop_when_told())
+                reaping = group.create_task(reap_strangers(self._children))
                 async with asyncio.TaskGroup() as places:
                     numbers = range(1, self._plan.processes + 1)
                     filled = [places.create_task(self._fill(number)) for number in numbers]
+                await end(reaping)
                 if not self._stop.is_set():
                     await end(stopping)
         finally:
@@ -165,9 +168,10 @@ class Supervisor:
             started_at = time.monotonic()
             ward = await self._start(number)
             code = await ward.run()
-            if code != 0 and ward.claim is not None:
+            has_died = ward.has_died(code)
+            if has_died and ward.claim is not None:
                 self._giving.create_task(self._give_back(ward.claim))
-            if code == 0 or self._stop.is_set():
+            if self._stop.is_set() or not has_died:
                 return TERMINATED if ward.claim is None and code < 0 else code
             wait_s = restarts.wait_s(
                 code,

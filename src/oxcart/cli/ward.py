@@ -72,6 +72,15 @@ class Ward:
         self._has_begun = asyncio.Event()
         self.claim: Claim | None = None
         """What it holds, once it takes jobs."""
+        self._is_stopping = False
+
+    def has_died(self, code: int) -> bool:
+        """Whether it ended in another way than a worker that stops: a job may end its process.
+
+        Args:
+            code: how it ended.
+        """
+        return code != 0 or (self.claim is not None and not self._is_stopping)
 
     @property
     def pid(self) -> int:
@@ -103,6 +112,7 @@ class Ward:
             if message.claim is not None:
                 self.claim = message.claim
                 self._has_begun.set()
+            self._is_stopping |= "STOPPING" in message.facts
             if message.facts:
                 self._relay.hear(self._number, message.facts)
 
