@@ -27,6 +27,7 @@ WebUrl = Annotated[
     ),
 ]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
+NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 Rate = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Dsn = Annotated[
     str,
@@ -90,6 +91,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     export_concurrency: Positive = 2
     grace_seconds: Positive = 30
     """How long a stopping worker lets running jobs finish."""
+    processes: NotNegative = 1
+    """How many processes a worker runs jobs in; 0: in its own, which nobody watches over."""
+    frozen_seconds: Positive = 90
+    """How long a worker's process may stand still, no thread of it running, before it is killed."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "console", "json"] = "auto"
     """``auto``: JSON in production, else text for people."""
@@ -182,6 +187,8 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "email_concurrency": ("OXCART_EMAIL_CONCURRENCY",),
     "export_concurrency": ("OXCART_EXPORT_CONCURRENCY",),
     "grace_seconds": ("OXCART_GRACE_SECONDS",),
+    "processes": ("OXCART_PROCESSES",),
+    "frozen_seconds": ("OXCART_FROZEN_SECONDS",),
     "log_level": ("OXCART_LOG_LEVEL",),
     "log_format": ("OXCART_LOG_FORMAT",),
     "sentry_dsn": ("SENTRY_DSN",),

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 
+from oxcart._engine.claim import Claim, Guardian, Nobody
 from oxcart._engine.context import JobContext
 from oxcart._engine.extensions import FailureHook
 from oxcart._engine.handler import Handler, Handlers, as_async
 from oxcart._engine.locating import locate
 from oxcart._engine.lock_keeper import LockKeeper
 from oxcart._engine.middleware import Middleware, checked, compose
-from oxcart._engine.queue_worker import QueueWorker, WorkerOptions
+from oxcart._engine.queue_worker import ID_BYTES, QueueWorker, WorkerOptions
 from oxcart._engine.resources import Supply
 from oxcart._engine.retry_policy import BackoffStrategy, check_strategies
 from oxcart._engine.threads import HandlerThreads
@@ -85,12 +87,15 @@ class WorkerGroup:
         if options is not None:
             _check_options(options)
         self._options = replace(options or WorkerOptions(name=""), name=self.name)
+        self._holder = secrets.token_hex(ID_BYTES)
         self._supply = supply
         self._opening: asyncio.Timeout | None = None
         self._clock = clock or ServerClock()
         self._stopping = asyncio.Event()
         self._forced = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.guardian: Guardian = Nobody()
+        """The process that looks after this one's jobs, where there is one."""
 
     async def run(self) -> None:
         """Run jobs until ``stop`` is called. A server that cannot be reached is waited for.
@@ -126,12 +131,29 @@ class WorkerGroup:
         return True
 
     async def _run_locked(self) -> None:
-        keeper = LockKeeper(self._store.location, self._store.timeouts, lock_ms=self._lock_ms)
+        keeper = LockKeeper(
+            self._store.location,
+            self._store.timeouts,
+            lock_ms=self._lock_ms,
+            kept_until=self.guardian.kept_until,
+        )
+        # Before the first take: what is taken then is found.
+        self.guardian.begin(await self._claim())
         keeper.start()
         try:
             await self._run_queues(keeper)
         finally:
             await asyncio.to_thread(keeper.stop)
+
+    async def _claim(self) -> Claim:
+        return Claim(
+            url=await self._store.location.aurl(),
+            prefix=self._prefix,
+            queues=tuple(self._concurrency),
+            holder=self._holder,
+            lock_ms=self._lock_ms,
+            max_stalled=self._options.max_stalled,
+        )
 
     def stop(self, *, force: bool = False) -> None:
         """Stop: take no more jobs, and let running ones end within the grace period.
@@ -171,6 +193,7 @@ class WorkerGroup:
                     self._handlers[queue],
                     keeper,
                     replace(self._options, concurrency=places),
+                    holder=self._holder,
                 )
                 group.create_task(worker.run(self._stopping, self._forced, self._grace_s))
 

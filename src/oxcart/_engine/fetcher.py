@@ -288,8 +288,9 @@ class Fetcher:
         jobs = []
         for taken in taken_jobs:
             hold = Hold(
-                queue, taken.job_id, taken.token, expires_at, self._on_lost, self._on_cancel
-            )
+                queue, taken.job_id, taken.token, expires_at,
+                self._on_lost, self._on_cancel, self._keeper.kept_until,
+            )  # fmt: skip
             jobs.append(RunningJob(taken, hold))
         # The worker stops, or the reply took longer than the locks last.
         if self._is_cancelling or time.monotonic() >= expires_at:

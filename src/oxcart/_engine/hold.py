@@ -24,6 +24,8 @@ class Hold:
         expires_at: when the lock ends at the earliest, in monotonic seconds.
         on_lost: called once, from the thread, when the job is no longer ours.
         on_cancel: called from the thread, with the reason, when somebody asked to cancel the job.
+        kept_until: until when somebody else keeps the lock, in monotonic seconds; asked only when
+            our own renewal is overdue.
         is_lost: set once the job is no longer ours.
     """
 
@@ -33,6 +35,7 @@ class Hold:
     expires_at: float
     on_lost: Callable[[Hold], None]
     on_cancel: Callable[[Hold, str], None] = lambda _, __: None
+    kept_until: Callable[[], float] = lambda: 0.0
     is_lost: bool = False
 
     def ensure(self) -> None:
@@ -47,4 +50,7 @@ class Hold:
     @property
     def is_valid(self) -> bool:
         """Whether the job is certainly still ours."""
-        return not self.is_lost and time.monotonic() < self.expires_at
+        if self.is_lost:
+            return False
+        now = time.monotonic()
+        return now < self.expires_at or now < self.kept_until()

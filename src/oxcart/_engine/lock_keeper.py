@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from oxcart._engine.hold import Hold
@@ -43,13 +43,22 @@ class LockKeeper:
         location: where the server is.
         timeouts: how long to wait for it.
         lock_ms: how long a lock lasts from each renewal.
+        kept_until: until when somebody else keeps these locks, in monotonic seconds.
     """
 
-    def __init__(self, location: Location, timeouts: Timeouts, *, lock_ms: int) -> None:
+    def __init__(
+        self,
+        location: Location,
+        timeouts: Timeouts,
+        *,
+        lock_ms: int,
+        kept_until: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         # A reply must not be waited for until the locks are gone.
         patience = Timeouts(connect=timeouts.connect, command=f"{max(50, lock_ms // 6)}ms")
         self._store = SyncStore(location, timeouts=patience)
         self._lock_ms = lock_ms
+        self.kept_until = kept_until
         self._queues: dict[str, _QueueHolds] = {}
         self._guard = threading.Lock()
         self._stopping = threading.Event()
@@ -146,7 +155,7 @@ class LockKeeper:
         now = time.monotonic()
         for held in self._snapshot():
             for hold in held.holds:
-                if now >= hold.expires_at:
+                if now >= hold.expires_at and now >= self.kept_until():
                     self._give_up(hold)
 
     def _give_up(self, hold: Hold) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
+import secrets
 from dataclasses import dataclass
 
 from oxcart._engine.ending import end
@@ -34,6 +34,8 @@ OVERDUE_CHECK_S = 1.0
 PASS_ON_S = 1.0
 NOTHING_RUNS_S = 2.0
 """How long a step in flight is waited for when nothing runs."""
+ID_BYTES = 8
+"""Random bytes in a worker's id, and as many more in that of each of its lanes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,7 @@ class QueueWorker:
         handlers: what runs the jobs.
         keeper: renews locks, for all queues of the process.
         options: see ``WorkerOptions``.
+        holder: what the tokens of all its locks begin with.
     """
 
     def __init__(
@@ -91,6 +94,8 @@ class QueueWorker:
         handlers: Handlers,
         keeper: LockKeeper,
         options: WorkerOptions,
+        *,
+        holder: str,
     ) -> None:
         self._store = store
         self._keys = keys
@@ -114,7 +119,7 @@ class QueueWorker:
                 store,
                 keys,
                 clock,
-                worker_id=uuid.uuid4().hex,
+                worker_id=holder + secrets.token_hex(ID_BYTES),
                 worker_name=options.name,
                 lock_ms=keeper.lock_ms,
                 limit=options.limiter,

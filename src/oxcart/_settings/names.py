@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from oxcart._settings.values import Problem
 
 PREFIX = "OXCART_"
-INTERNAL = frozenset({"OXCART_LIFELINE_FD"})
+INTERNAL = frozenset({"OXCART_LIFELINE_FD", "OXCART_SUPERVISOR"})
 """What oxcart's processes tell each other."""
 _NEAR = 0.8
 # Kubernetes sets these in every pod for a Service whose name begins with "oxcart".

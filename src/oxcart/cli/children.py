@@ -1,4 +1,4 @@
-"""The programs that a development server starts, as processes of their own."""
+"""Programs of this command that another one starts, as processes of their own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -31,25 +31,46 @@ class Children:
         self._stop_s = stop_s
         self._read_end, self._write_end = os.pipe()
         self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._starting = 0
 
-    async def start(self, name: str, *arguments: str, environ: Mapping[str, str]) -> None:
+    @property
+    def pids(self) -> set[int]:
+        """The processes that were not seen to end."""
+        running = (one for one in self._processes.values() if one.returncode is None)
+        return {process.pid for process in running}
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether there may be a process that is not known yet."""
+        return self._starting > 0
+
+    async def start(
+        self, name: str, *arguments: str, environ: Mapping[str, str], fds: Sequence[int] = ()
+    ) -> asyncio.subprocess.Process:
         """Start ``oxcart`` with arguments.
 
         Args:
-            name: what it is called in messages.
+            name: what it is called in messages; it takes the place of one of that name that ended.
             *arguments: of the command.
             environ: its environment.
+            fds: open files that it inherits.
         """
-        self._processes[name] = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "oxcart",
-            *arguments,
-            env={**environ, VARIABLE: str(self._read_end)},
-            pass_fds=(self._read_end,),
-            stdin=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self._starting += 1
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "oxcart",
+                *arguments,
+                env={**environ, VARIABLE: str(self._read_end)},
+                pass_fds=(self._read_end, *fds),
+                stdin=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            self._processes[name] = process
+        finally:
+            self._starting -= 1
+        return process
 
     async def first_to_end(self) -> tuple[str, int]:
         """Wait until one ends; its name and exit code."""
@@ -91,7 +112,7 @@ class Children:
         self.terminate()
         try:
             async with asyncio.timeout(self._stop_s):
-                for process in self._processes.values():
+                for process in list(self._processes.values()):
                     await process.wait()
         except TimeoutError:
             self._kill()

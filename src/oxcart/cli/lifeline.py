@@ -14,7 +14,8 @@ VARIABLE = "OXCART_LIFELINE_FD"
 
 def watch_parent(on_end: Callable[[], None]) -> None:
     """Call back when the parent that gave a lifeline has ended; without one, do nothing."""
-    number = os.environ.get(VARIABLE)
+    # Taken out: what this program starts has parents of its own.
+    number = os.environ.pop(VARIABLE, None)
     if not number:
         return
     loop = asyncio.get_running_loop()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -73,6 +75,14 @@ def worker(
         ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="The worker's name in dashboards.")] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            help="In how many processes jobs run; 0: in this one, which nobody watches over; "
+            "default: OXCART_PROCESSES, or 1.",
+            min=0,
+        ),
+    ] = None,
     burst: Annotated[
         bool, typer.Option("--burst", help="End when nothing is waiting and nothing is due.")
     ] = False,
@@ -87,10 +97,10 @@ def worker(
 
     The first Ctrl-C or SIGTERM lets running jobs finish, the second puts them back at once.
     """
-    from oxcart.cli import programs
-
     wanted = _parse_queues(queues)
     if burst:
+        if processes is not None:
+            raise typer.BadParameter("a burst runs in this process", param_hint="--processes")
         from oxcart.burst import BurstLimits
         from oxcart.cli.worker_burst import run_burst
 
@@ -99,6 +109,18 @@ def worker(
         return
     if max_jobs is not None or max_seconds is not None:
         raise typer.BadParameter("they limit a burst; add --burst", param_hint="--max-jobs")
+    from oxcart.cli.line import VARIABLE
+
+    if VARIABLE not in os.environ:
+        from oxcart.cli.supervisor import plan, supervise
+
+        with _telling_errors():
+            planned = plan(app, queues or [], name=name, processes=processes)
+        if planned.processes:
+            _run(supervise(planned), on=asyncio.run)
+            return
+    from oxcart.cli import programs
+
     if app is None:
         _run(programs.run_worker(wanted, name=name))
     else:
@@ -231,13 +253,29 @@ def _parse_queues(given: list[str] | None) -> dict[str, int | None]:
     return queues
 
 
-def _run(program: Coroutine[Any, Any, int | None]) -> None:
-    """Run a program on uvloop where it is installed, and tell its errors without a traceback."""
+def _run(
+    program: Coroutine[Any, Any, int | None],
+    *,
+    on: Callable[[Coroutine[Any, Any, int | None]], int | None] | None = None,
+) -> None:
+    """Run a program, and tell its errors without a traceback.
+
+    Args:
+        program: what to run; its result is the exit code.
+        on: what runs it; default: uvloop where it is installed.
+    """
     from oxcart.observe.sentry import reporting_crashes
 
+    with _telling_errors(), reporting_crashes():
+        code = (on or _on_event_loop)(program)
+    if code:
+        sys.exit(code)
+
+
+@contextmanager
+def _telling_errors() -> Iterator[None]:
     try:
-        with reporting_crashes():
-            code = _on_event_loop(program)
+        yield
     except* (ConfigError, StoreUnavailable) as group:
         _tell(group, EXIT_UNREACHABLE)
     except* OxcartError as group:
@@ -246,9 +284,6 @@ def _run(program: Coroutine[Any, Any, int | None]) -> None:
         _tell(group, EXIT_FAILED)
     except* KeyboardInterrupt:
         sys.exit(130)
-    else:
-        if code:
-            sys.exit(code)
 
 
 def _on_event_loop(program: Coroutine[Any, Any, int | None]) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -15,6 +16,7 @@ from datetime import timedelta
 from oxcart import Timeouts
 from oxcart.app import AppWorker
 from oxcart.cli.lifeline import watch_parent
+from oxcart.cli.line import ParentLine
 from oxcart.cli.loading import load_app
 from oxcart.cli.pulse import Pulse, pulsing
 from oxcart.cli.start_checks import log_notes, read_settings
@@ -68,16 +70,17 @@ async def run_worker(queues: dict[str, int | None], *, name: str | None = None) 
     """Run a worker until a signal; the second signal puts running jobs back at once."""
     from oxcart.system import open_system
 
+    line = ParentLine.take_from(os.environ)
     settings = start_program("worker")
     default = {"email": settings.email_concurrency, "export": settings.export_concurrency}
     wanted = {
         queue: default.get(queue, 1) if places is None else places
         for queue, places in queues.items()
     }
-    async with pulsing("worker", settings) as pulse, open_system(settings) as system:
+    async with pulsing("worker", settings, line) as pulse, open_system(settings) as system:
         observe_jobs(system.app)
         worker = system.worker(wanted or default, name=name)
-        _stop_on_signals(worker, pulse, settings)
+        _look_after(worker, pulse, settings, line)
         pulse.ready(_serving(wanted or default))
         await system.run_worker(worker)
 
@@ -90,17 +93,18 @@ async def run_app_worker(path: str, queues: dict[str, int | None], *, name: str 
         queues: the queues to serve; default: all that have a job.
         name: the worker's name in dashboards.
     """
+    line = ParentLine.take_from(os.environ)
     settings = start_program("worker of an application")
     app = load_app(path)
     wanted = {
         queue: DEFAULT_CONCURRENCY if places is None else places for queue, places in queues.items()
     }
-    async with pulsing("worker", settings) as pulse, app:
+    async with pulsing("worker", settings, line) as pulse, app:
         observe_jobs(app)
         worker = app.worker(
             wanted or None, name=name, grace=timedelta(seconds=settings.grace_seconds)
         )
-        _stop_on_signals(worker, pulse, settings)
+        _look_after(worker, pulse, settings, line)
         pulse.ready(_serving(wanted or {queue for queue, _ in app.registry}))
         await worker.run()
 
@@ -109,7 +113,12 @@ def _serving(queues: Iterable[str]) -> str:
     return f"serving {', '.join(sorted(queues))}"
 
 
-def _stop_on_signals(worker: AppWorker, pulse: Pulse, settings: Settings) -> None:
+def _look_after(
+    worker: AppWorker, pulse: Pulse, settings: Settings, line: ParentLine | None
+) -> None:
+    """Stop a worker on signals and with its parent, and let the parent guard its jobs."""
+    if line is not None:
+        worker.guardian = line
     signals = 0
 
     def stop() -> None:

@@ -22,6 +22,7 @@ from oxcart.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from oxcart.cli.line import ParentLine
     from oxcart.settings import Settings
 
 log = logging.getLogger("oxcart.cli")
@@ -83,11 +84,11 @@ class Pulse:
     """What one program says about itself; see ``pulsing``.
 
     Args:
-        notifier: systemd's end.
+        notifier: systemd's end, or that of the parent that tells it on.
         file: the file to touch, if there is one.
     """
 
-    def __init__(self, notifier: Notifier, file: BeatFile | None) -> None:
+    def __init__(self, notifier: Notifier | ParentLine, file: BeatFile | None) -> None:
         self._notifier = notifier
         self._file = file
         self._content = ""
@@ -130,20 +131,32 @@ class Pulse:
             self._notifier.tell(WATCHDOG="1")
 
 
-@asynccontextmanager
-async def pulsing(program: str, settings: Settings) -> AsyncIterator[Pulse]:
-    """Give a program its pulse, for as long as ``async with`` lasts.
-
-    Args:
-        program: its name: ``api``, ``worker`` or ``all``.
-        settings: where the file is kept.
+def outside_of(program: str, settings: Settings) -> tuple[Notifier, BeatFile | None]:
+    """Who looks at a program from outside: systemd, and whoever reads the file.
 
     Raises:
         ConfigError: ``OXCART_HEALTH_DIR`` cannot be used.
     """
     folder = settings.health_dir
     file = None if folder is None else BeatFile(folder, program)
-    pulse = Pulse(Notifier.take_from(os.environ), file)
+    return Notifier.take_from(os.environ), file
+
+
+@asynccontextmanager
+async def pulsing(
+    program: str, settings: Settings, line: ParentLine | None = None
+) -> AsyncIterator[Pulse]:
+    """Give a program its pulse, for as long as ``async with`` lasts.
+
+    Args:
+        program: its name: ``api``, ``worker`` or ``all``.
+        settings: where the file is kept.
+        line: the parent that looks after this program; then it alone is told.
+
+    Raises:
+        ConfigError: ``OXCART_HEALTH_DIR`` cannot be used.
+    """
+    pulse = Pulse(line, None) if line else Pulse(*outside_of(program, settings))
     async with asyncio.TaskGroup() as group:
         beating = group.create_task(pulse.run())
         try:

@@ -15,7 +15,7 @@ log = logging.getLogger("oxcart.cli")
 
 STOPPED = {0, -signal.SIGTERM, 128 + signal.SIGTERM}
 """Exit codes of a program that stopped when told to; the latter two, before it had begun."""
-MARGIN_S = 10
+MARGIN_S = 12
 """How much longer than their grace the programs may take before they are killed."""
 
 

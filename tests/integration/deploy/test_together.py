@@ -44,7 +44,7 @@ def test_one_that_dies_ends_the_other_and_the_whole_fails(
 
     with running("all", env=env, folder=tmp_path) as both:
         wait_until_up(tmp_path)
-        os.kill(_pid_of("worker", tmp_path), signal.SIGKILL)
+        os.kill(_pid_of("worker", both.pid, tmp_path), signal.SIGKILL)
         code = both.wait(STOP_S)
 
     assert 1 == code
@@ -100,9 +100,11 @@ def test_signal_during_the_start_ends_it_at_once(
     assert "Traceback" not in (tmp_path / "output.log").read_text()
 
 
-def _pid_of(program: str, folder: Path) -> int:
+def _pid_of(program: str, parent: int, folder: Path) -> int:
+    """The child that runs a program, and not the process that this one starts in turn."""
     for pid in processes_of(folder):
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        if words[-2:-1] == [program.encode()]:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        if words[-2:-1] == [program.encode()] and int(fields[1]) == parent:
             return pid
     raise AssertionError(f"no {program} runs")

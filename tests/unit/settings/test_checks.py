@@ -192,6 +192,7 @@ def test_same_value_twice_and_services_of_kubernetes_are_no_matter() -> None:
         "OXCART_PORT_8400_TCP": "tcp://10.0.0.1:8400",
         "OXCART_PORT_8400_TCP_ADDR": "10.0.0.1",
         "OXCART_LIFELINE_FD": "5",
+        "OXCART_SUPERVISOR": "6,7,10.0",
         "APP_URL": PRODUCTION["NEXTAUTH_URL"],
     }
 

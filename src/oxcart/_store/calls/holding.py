@@ -74,5 +74,52 @@ def recover_stalled(
     )  # fmt: skip
 
 
+def recover_held(keys: QueueKeys, holder: str, *, max_stalled: int) -> Call[list[str]]:
+    """Give back at once what a worker held whose process has died.
+
+    Source: wire format, section 7.11, for the jobs of one worker.
+
+    Args:
+        keys: the queue.
+        holder: what the tokens of the worker's locks begin with.
+        max_stalled: how often a job may be recovered before it is failed.
+
+    Returns:
+        A call that answers the ids given back to wait.
+    """
+    return script_call(
+        "recover_held",
+        (
+            keys.base, keys.wait, keys.active, keys.stalled, keys.marker, keys.meta, keys.repeat,
+            keys.events,
+        ),
+        (holder, max_stalled),
+        _texts,
+        is_repeatable=True,
+    )  # fmt: skip
+
+
+def renew_held(keys: QueueKeys, holder: str, *, lock_ms: int) -> Call[int]:
+    """Renew the locks of a worker that cannot do so just now.
+
+    Source: wire format, section 7.10.
+
+    Args:
+        keys: the queue.
+        holder: what the tokens of the worker's locks begin with.
+        lock_ms: how long the locks last from now.
+
+    Returns:
+        A call that answers how many there are.
+    """
+    return script_call(
+        "renew_held",
+        (keys.base, keys.active, keys.stalled),
+        (holder, lock_ms),
+        int,
+        is_repeatable=True,
+    )
+
+
 def _texts(reply: list[bytes]) -> list[str]:
     return [item.decode(errors="replace") for item in reply]

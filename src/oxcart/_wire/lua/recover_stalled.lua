@@ -19,8 +19,8 @@ local max_stalled = ARGV[3] -- recoveries allowed before a job is failed
 --- @include "lib/jobs"
 --- @include "lib/events"
 --- @include "lib/ready"
+--- @include "lib/recover"
 
-local REASON = 'job stalled more than allowable limit'
 local CHUNK = 5000
 
 if redis.call('EXISTS', check_key) == 1 then
@@ -29,34 +29,17 @@ end
 redis.call('SET', check_key, int(read_clock(given_now)), 'PX', interval_ms)
 redis.call('XTRIM', events_key, 'MAXLEN', '~', max_events(meta_key))
 
-local function has_living_scheduler(job_key)
-  local scheduler = redis.call('HGET', job_key, 'rjk')
-  return scheduler and (redis.call('ZSCORE', repeat_key, scheduler)
-    or redis.call('EXISTS', repeat_key .. ':' .. scheduler) == 1) -- the scheduler's own key
-end
-
-local function recover(job_id)
-  local job_key = base_key .. job_id -- the id comes from the stalled set
-  local stalled = count_up(job_key, 'stc')
-  if stalled > tonumber(max_stalled) and not has_living_scheduler(job_key) then
-    redis.call('HSET', job_key, 'defa', REASON)
-  end
-  redis.call('RPUSH', wait_key, job_id)
-  wake_unless_blocked(meta_key, active_key, marker_key)
-  emit(events_key, 'waiting', 'jobId', job_id, 'prev', 'active')
-  emit(events_key, 'stalled', 'jobId', job_id)
-end
-
+local keys = {
+  base = base_key, wait = wait_key, active = active_key, marker = marker_key, meta = meta_key,
+  repeats = repeat_key, events = events_key,
+}
 local suspects = redis.call('SMEMBERS', stalled_key)
 redis.call('DEL', stalled_key)
 local recovered = {}
 for _, job_id in ipairs(suspects) do
   local is_locked = redis.call('EXISTS', base_key .. job_id .. ':lock') == 1 -- the job's own key
-  if not is_locked and redis.call('LREM', active_key, 1, job_id) == 1 then
-    if is_job(base_key .. job_id) then -- without a hash it just leaves the list
-      recover(job_id)
-      recovered[#recovered + 1] = job_id
-    end
+  if not is_locked and recover(keys, job_id, max_stalled) then
+    recovered[#recovered + 1] = job_id
   end
 end
 local active = redis.call('LRANGE', active_key, 0, -1)

@@ -1,0 +1,196 @@
+"""What a worker's process and the one that watches over it tell each other.
+
+The parent makes two things before it starts the child: a page of memory with two times in it,
+which either side reads and writes without a call or a wait, and a socket for what is told seldom.
+The child's time is written by a thread that does nothing else: it stands still only when no thread
+of the process can run.
+"""
+
+from __future__ import annotations
+
+import logging
+import mmap
+import os
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import MutableMapping
+from typing import Self
+
+import msgspec
+
+from oxcart._engine.claim import Claim
+
+log = logging.getLogger("oxcart.cli")
+
+VARIABLE = "OXCART_SUPERVISOR"
+SEND_S = 1.0
+"""How long the parent may take to have room for a message."""
+SLOWEST_BEAT_S = 1.0
+BEATS_A_LOCK = 10
+"""How often a process shows that it runs in the time that its locks last, at least."""
+_MOST_BYTES = 65_536
+
+
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a child tells.
+
+    Attributes:
+        claim: a worker begins to take jobs, which are found so.
+        facts: what it says of itself, by systemd's names.
+    """
+
+    claim: Claim | None = None
+    facts: dict[str, str] = {}
+
+
+class Page:
+    """Two times in shared memory, in monotonic seconds, which all processes of a machine share.
+
+    Args:
+        fd: the memory, ``Page.SIZE`` bytes of it; it may be closed afterwards.
+    """
+
+    SIZE = 16
+
+    def __init__(self, fd: int) -> None:
+        # Stores of eight bytes in one piece: the other side sees the old time or the new one.
+        self._times = memoryview(mmap.mmap(fd, self.SIZE)).cast("d")
+
+    @property
+    def beat_at(self) -> float:
+        """When a thread of the child last ran; written by the child."""
+        return self._times[0]
+
+    @beat_at.setter
+    def beat_at(self, at: float) -> None:
+        self._times[0] = at
+
+    @property
+    def kept_until(self) -> float:
+        """Until when the parent keeps the child's locks; written by the parent."""
+        return self._times[1]
+
+    @kept_until.setter
+    def kept_until(self, at: float) -> None:
+        self._times[1] = at
+
+
+class ParentLine:
+    """The line to the parent, in the child: its guardian, and what it tells signs of life to.
+
+    Args:
+        end: the child's end of the socket.
+        page: the shared times.
+        watchdog_s: how long the parent waits for a sign of life from the event loop.
+    """
+
+    def __init__(self, end: socket.socket, page: Page, watchdog_s: float) -> None:
+        self._end = end
+        self._page = page
+        self.watchdog_s: float | None = watchdog_s
+
+    @classmethod
+    def take_from(cls, environ: MutableMapping[str, str]) -> Self | None:
+        """The line that the parent left, taken out of the environment; ``None`` without one."""
+        given = environ.pop(VARIABLE, "").split(",")
+        if len(given) != len(("socket", "page", "watchdog")):
+            return None
+        end = socket.socket(fileno=int(given[0]))
+        end.set_inheritable(False)
+        end.settimeout(SEND_S)
+        page = Page(int(given[1]))
+        os.close(int(given[1]))
+        return cls(end, page, float(given[2]))
+
+    def tell(self, **facts: str) -> None:
+        """Say something of this program, such as ``READY="1"``."""
+        self._send(Message(facts=facts))
+
+    def begin(self, claim: Claim) -> None:
+        """Say how the jobs of a worker are found, and show from now on that the process runs."""
+        self._page.beat_at = time.monotonic()
+        self._send(Message(claim=claim))
+        interval_s = beat_interval_s(claim)
+        threading.Thread(
+            target=self._beat, args=(interval_s,), name="oxcart-beat", daemon=True
+        ).start()
+
+    def kept_until(self) -> float:
+        """Until when the parent keeps the locks of this process, in monotonic seconds."""
+        return self._page.kept_until
+
+    def _beat(self, interval_s: float) -> None:
+        while True:
+            self._page.beat_at = time.monotonic()
+            time.sleep(interval_s)
+
+    def _send(self, message: Message) -> None:
+        try:
+            self._end.send(msgspec.json.encode(message))
+        # The parent is gone, or hangs: the lifeline tells the one, and nothing here the other.
+        except OSError as error:
+            log.debug("supervisor.not_told: %s", error)
+
+
+class ChildLine:
+    """The line to one child, in the parent.
+
+    Args:
+        watchdog_s: how often the child's event loop is to show that it turns, at least.
+    """
+
+    def __init__(self, watchdog_s: float) -> None:
+        self._watchdog_s = watchdog_s
+        self.end, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.end.settimeout(0)
+        self._memory = _shared_memory(Page.SIZE)
+        self.page = Page(self._memory)
+
+    @property
+    def fds(self) -> tuple[int, int]:
+        """The open files that the child inherits."""
+        return self._theirs.fileno(), self._memory
+
+    @property
+    def variable(self) -> dict[str, str]:
+        """What the child finds them by."""
+        return {VARIABLE: ",".join(str(item) for item in (*self.fds, self._watchdog_s))}
+
+    def let_go(self) -> None:
+        """Close what the child has inherited."""
+        self._theirs.close()
+        os.close(self._memory)
+
+    def read(self) -> list[Message]:
+        """All that has been told since the last time."""
+        messages: list[Message] = []
+        while True:
+            try:
+                text = self.end.recv(_MOST_BYTES)
+            except (BlockingIOError, ConnectionError):
+                return messages
+            if not text:
+                return messages
+            messages.append(msgspec.json.decode(text, type=Message))
+
+    def close(self) -> None:
+        """Hang up."""
+        self.end.close()
+
+
+def beat_interval_s(claim: Claim) -> float:
+    """How often a process shows that it runs."""
+    return min(SLOWEST_BEAT_S, claim.lock_ms / 1_000 / BEATS_A_LOCK)
+
+
+def _shared_memory(size: int) -> int:
+    """An open file that is no file: in memory, or deleted where the system has no such thing."""
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("oxcart")
+    else:
+        with tempfile.TemporaryFile() as file:
+            fd = os.dup(file.fileno())
+    os.ftruncate(fd, size)
+    return fd

@@ -1,0 +1,243 @@
+"""``oxcart worker``: a small process that runs no jobs and looks after those that do.
+
+What may happen to a process that runs jobs does not happen here, because no code of a user's runs
+here: it does not crash, grow or stand still. So it sees at once when one of the others dies, gives
+back the jobs that it held, and starts another. See docs/decisions/0011-a-process-that-watches.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from oxcart._engine.claim import Claim, give_back
+from oxcart._engine.ending import end
+from oxcart._engine.reconnect import Reconnect
+from oxcart.cli.children import Children
+from oxcart.cli.late_logs import start_observing_late
+from oxcart.cli.lifeline import watch_parent
+from oxcart.cli.line import ChildLine
+from oxcart.cli.pulse import outside_of
+from oxcart.cli.reaper import reap_strangers
+from oxcart.cli.relay import Relay
+from oxcart.cli.restarts import Restarts
+from oxcart.cli.start_checks import read_settings
+from oxcart.cli.ward import Servers, Ward
+from oxcart.errors import StoreError
+
+if TYPE_CHECKING:
+    from oxcart.settings import Settings
+
+log = logging.getLogger("oxcart.cli")
+
+MARGIN_S = 8
+"""How much longer than their grace the processes may take before they are killed."""
+GIVE_BACK_S = 30.0
+"""How long a server that cannot be reached is tried; then the stalled check has come anyway."""
+AGAIN_S = 2.0
+"""What a dead process had sent may reach the server after we did: it is asked once more."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+TERMINATED = 128 + signal.SIGTERM
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be run.
+
+    Attributes:
+        settings: of this process.
+        processes: how many run jobs; 0: this one, without a supervisor.
+        arguments: of the command of each process, without its name.
+        name: the workers' name in dashboards, as it was given.
+    """
+
+    settings: Settings
+    processes: int
+    arguments: tuple[str, ...]
+    name: str | None
+
+    def arguments_of(self, number: int) -> list[str]:
+        """The command of one process; of several, each has a name of its own."""
+        if self.name is None:
+            return [*self.arguments]
+        name = f"{self.name}-{number}" if self.processes > 1 else self.name
+        return [*self.arguments, "--name", name]
+
+
+def plan(
+    app: str | None, queues: Sequence[str], *, name: str | None, processes: int | None
+) -> Plan:
+    """Plan from the command's options and the settings.
+
+    Raises:
+        ConfigError: naming every setting that is wrong; nothing is started then.
+    """
+    settings, _ = read_settings("worker" if app is None else "worker of an application")
+    arguments = ["worker", *([] if app is None else [app])]
+    for queue in queues:
+        arguments += ["--queue", queue]
+    return Plan(
+        settings=settings,
+        processes=settings.processes if processes is None else processes,
+        arguments=tuple(arguments),
+        name=name,
+    )
+
+
+async def supervise(planned: Plan) -> int:
+    """Run processes that run jobs, until a signal, which all are given; so is each further signal.
+
+    Returns:
+        The exit code: that of the process that ended by itself or could not be started, else 0.
+
+    Raises:
+        ConfigError: ``OXCART_HEALTH_DIR`` cannot be used.
+    """
+    start_observing_late(planned.settings)
+    relay = Relay(*outside_of("worker", planned.settings), processes=planned.processes)
+    stop_s = planned.settings.grace_seconds + MARGIN_S
+    try:
+        async with Children(stop_s=stop_s) as children:
+            return await Supervisor(planned, children, relay).run()
+    finally:
+        relay.end()
+
+
+class Supervisor:
+    """Keeps processes running, one in each of a number of places.
+
+    Args:
+        planned: what to run.
+        children: starts and stops the processes.
+        relay: tells on what they say of themselves.
+    """
+
+    def __init__(self, planned: Plan, children: Children, relay: Relay) -> None:
+        self._plan = planned
+        self._children = children
+        self._relay = relay
+        self._servers = Servers()
+        self._stop = asyncio.Event()
+        self._giving = asyncio.TaskGroup()
+
+    async def run(self) -> int:
+        """Run until all processes have ended; gives the exit code."""
+        self._stop_on_signals()
+        try:
+            async with self._giving, asyncio.TaskGroup() as group:
+                stopping = group.create_task(self._stop_when_told())
+                reaping = group.create_task(reap_strangers(self._children))
+                async with asyncio.TaskGroup() as places:
+                    numbers = range(1, self._plan.processes + 1)
+                    filled = [places.create_task(self._fill(number)) for number in numbers]
+                await end(reaping)
+                if not self._stop.is_set():
+                    await end(stopping)
+        finally:
+            await self._servers.aclose()
+        codes = [task.result() for task in filled]
+        code = next((code for code in codes if code), 0)
+        return 128 - code if code < 0 else code
+
+    def _stop_on_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._on_signal)
+        watch_parent(self._on_signal)
+
+    def _on_signal(self) -> None:
+        if self._stop.is_set():
+            self._children.terminate()
+        self._stop.set()
+
+    async def _stop_when_told(self) -> None:
+        await self._stop.wait()
+        await self._children.stop()
+
+    async def _fill(self, number: int) -> int:
+        """Have a process in one place, until one ends well or all are to stop; its exit code."""
+        restarts = Restarts()
+        while True:
+            started_at = time.monotonic()
+            ward = await self._start(number)
+            code = await ward.run()
+            has_died = ward.has_died(code)
+            if has_died and ward.claim is not None:
+                self._giving.create_task(self._give_back(ward.claim))
+            if self._stop.is_set() or not has_died:
+                return TERMINATED if ward.claim is None and code < 0 else code
+            wait_s = restarts.wait_s(
+                code,
+                has_served=ward.claim is not None,
+                lived_s=time.monotonic() - started_at,
+            )
+            if wait_s is None:
+                if code < 0 or restarts.has_restarted:  # else it has said itself what is wrong
+                    log.error("supervisor.gave_up", extra={"ended_by": _cause(code)})
+                self._stop.set()
+                return code
+            log.error(
+                "supervisor.worker_died",
+                extra={"pid": ward.pid, "ended_by": _cause(code), "restart_in_s": wait_s},
+            )
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._stop.wait()
+                    return 0
+
+    async def _start(self, number: int) -> Ward:
+        line = ChildLine(self._relay.watchdog_s)
+        process = await self._children.start(
+            f"worker {number}",
+            *self._plan.arguments_of(number),
+            environ=_environ_of_children() | line.variable,
+            fds=line.fds,
+        )
+        line.let_go()
+        if self._stop.is_set():  # the others have been told without it
+            process.kill()
+        frozen_s = self._plan.settings.frozen_seconds
+        return Ward(number, process, line, self._relay, self._servers, frozen_s=frozen_s)
+
+    async def _give_back(self, claim: Claim) -> None:
+        """Give back what a dead process held."""
+        if await self._has_given_back(claim):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(AGAIN_S):
+                    await self._stop.wait()
+            await self._has_given_back(claim)
+
+    async def _has_given_back(self, claim: Claim) -> bool:
+        reconnect, begun = Reconnect(), time.monotonic()
+        while True:
+            try:
+                await give_back(self._servers.of(claim), claim)
+            except StoreError as error:
+                if self._stop.is_set() or time.monotonic() - begun > GIVE_BACK_S:
+                    log.error("supervisor.jobs_not_given_back: %s", error)  # noqa: TRY400
+                    return False
+                await reconnect.wait()
+            else:
+                return True
+
+
+def _environ_of_children() -> dict[str, str]:
+    """The environment, without what this process sees to for all of them."""
+    return {name: value for name, value in os.environ.items() if name != "OXCART_HEALTH_DIR"}
+
+
+def _cause(code: int) -> str:
+    """How a process ended, in words."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"

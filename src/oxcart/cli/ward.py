@@ -1,0 +1,155 @@
+"""One process that runs jobs, as the one that watches over it sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+
+from oxcart._engine.claim import Claim, renew
+from oxcart._engine.ending import end
+from oxcart._store.connection import Timeouts
+from oxcart._store.location import Location
+from oxcart._store.store import Store
+from oxcart.cli.line import ChildLine
+from oxcart.cli.relay import Relay
+from oxcart.cli.silence import Silence
+from oxcart.errors import StoreError
+
+log = logging.getLogger("oxcart.cli")
+
+COMMAND = "2s"
+"""How long the server may take to answer: locks run out meanwhile."""
+
+
+class Servers:
+    """The servers that workers said they use; connected to when one needs help."""
+
+    def __init__(self) -> None:
+        self._stores: dict[str, Store] = {}
+
+    def of(self, claim: Claim) -> Store:
+        """Where the jobs of a worker are."""
+        if claim.url not in self._stores:
+            timeouts = Timeouts(command=COMMAND)
+            self._stores[claim.url] = Store(Location.at(claim.url), timeouts=timeouts)
+        return self._stores[claim.url]
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        for store in self._stores.values():
+            await store.aclose()
+
+
+class Ward:
+    """Listens to a process, and keeps its locks while it stands still.
+
+    Args:
+        number: which of the processes it is.
+        process: the process.
+        line: to it.
+        relay: what it says of itself is told on by.
+        servers: where its jobs are.
+        frozen_s: how long it may stand still.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        process: asyncio.subprocess.Process,
+        line: ChildLine,
+        relay: Relay,
+        servers: Servers,
+        *,
+        frozen_s: float,
+    ) -> None:
+        self._number = number
+        self._process = process
+        self._line = line
+        self._relay = relay
+        self._servers = servers
+        self._frozen_s = frozen_s
+        self._has_begun = asyncio.Event()
+        self.claim: Claim | None = None
+        """What it holds, once it takes jobs."""
+        self._is_stopping = False
+
+    def has_died(self, code: int) -> bool:
+        """Whether it ended in another way than a worker that stops: a job may end its process.
+
+        Args:
+            code: how it ended.
+        """
+        return code != 0 or (self.claim is not None and not self._is_stopping)
+
+    @property
+    def pid(self) -> int:
+        """Its id."""
+        return self._process.pid
+
+    async def run(self) -> int:
+        """Look after it until it has ended.
+
+        Returns:
+            Its exit code, or the number of the signal that ended it, negative.
+        """
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._line.end, self._listen)
+        try:
+            async with asyncio.TaskGroup() as group:
+                watching = group.create_task(self._watch())
+                code = await self._process.wait()
+                await end(watching)
+            self._listen()  # what it said last
+        finally:
+            loop.remove_reader(self._line.end)
+            self._line.close()
+            self._relay.gone(self._number)
+        return code
+
+    def _listen(self) -> None:
+        for message in self._line.read():
+            if message.claim is not None:
+                self.claim = message.claim
+                self._has_begun.set()
+            self._is_stopping |= "STOPPING" in message.facts
+            if message.facts:
+                self._relay.hear(self._number, message.facts)
+
+    async def _watch(self) -> None:
+        await self._has_begun.wait()
+        if self.claim is None:
+            return
+        silence, is_frozen = Silence(self.claim), False
+        while True:
+            await asyncio.sleep(silence.interval_s)
+            silence.look(self._line.page.beat_at)
+            if silence.is_long:
+                await self._stand_in(self.claim, silence)  # before all else: locks run out
+            if silence.is_long != is_frozen:
+                is_frozen = silence.is_long
+                self._log_change(is_frozen=is_frozen)
+
+    def _log_change(self, *, is_frozen: bool) -> None:
+        if is_frozen:
+            log.warning(
+                "supervisor.worker_stands_still",
+                extra={"pid": self.pid, "kills_after_s": self._frozen_s},
+            )
+        else:
+            log.info("supervisor.worker_goes_on", extra={"pid": self.pid})
+
+    async def _stand_in(self, claim: Claim, silence: Silence) -> None:
+        """Keep the locks of a process in which no thread can run, or end it."""
+        if silence.seconds >= self._frozen_s:
+            log.error(
+                "supervisor.worker_killed",
+                extra={"pid": self.pid, "stood_still_s": round(silence.seconds, 1)},
+            )
+            with suppress(ProcessLookupError):
+                self._process.kill()
+            return
+        try:
+            self._line.page.kept_until = await renew(self._servers.of(claim), claim)
+        except StoreError as error:
+            log.warning("supervisor.locks_not_renewed: %s", error)

@@ -1,0 +1,78 @@
+"""An application for ``oxcart worker``, with jobs that do to their process what real ones may.
+
+Its settings are environment variables of the test's; see ``tests.faults.commands``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import oxcart
+from oxcart.app import AppWorker
+
+
+class QuickApp(oxcart.App):
+    """An application whose workers' locks run out within a test's time."""
+
+    def worker(self, *args: Any, **options: Any) -> AppWorker:
+        return super().worker(*args, lock=os.environ["TEST_LOCK"], **options)
+
+
+if os.environ.get("TEST_DIES_AT_IMPORT"):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+app = QuickApp(prefix=os.environ["TEST_PREFIX"])
+book = os.open(os.environ["TEST_LEDGER"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+
+def write(what: str) -> None:
+    job = oxcart.current_job()
+    line = {"what": what, "pid": os.getpid(), "job": job.job_id, "queue": job.queue}
+    os.write(book, json.dumps(line).encode() + b"\n")
+
+
+@app.job("work", queue="q")
+async def work(ms: int = 1) -> str:
+    """Take a while."""
+    write("start")
+    await asyncio.sleep(ms / 1_000)
+    write("end")
+    return "done"
+
+
+@app.job("wait_for", queue="q")
+async def wait_for(path: str) -> str:
+    """Take until there is a file."""
+    write("start")
+    while not await asyncio.to_thread(Path(path).exists):  # noqa: ASYNC110  # the test makes it
+        await asyncio.sleep(0.01)
+    write("end")
+    return "done"
+
+
+@app.job("die", queue="q")
+async def die(code: int | None = None) -> None:
+    """End the process as the kernel does when memory runs out, or with an exit code."""
+    write("start")
+    if code is None:
+        os.kill(os.getpid(), signal.SIGKILL)
+    else:
+        os._exit(code)
+
+
+@app.job("freeze", queue="q")
+async def freeze(seconds: int) -> str:
+    """Call into C without letting go of the interpreter: no thread of the process can run."""
+    write("start")
+    left = seconds
+    while left > 0:  # a signal wakes it
+        left = ctypes.PyDLL(None).sleep(left)
+    oxcart.current_job().ensure_lock()
+    write("end")
+    return "done"
