@@ -110,7 +110,7 @@ NOTHING_DONE = BurstReport(
 
 
 class _Healthy:
-    redis_connected = True
+    is_connected = True
     queues = ()
 
 
