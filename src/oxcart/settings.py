@@ -27,6 +27,7 @@ WebUrl = Annotated[
     ),
 ]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
+NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 Rate = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Dsn = Annotated[
     str,
@@ -90,6 +91,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     export_concurrency: Positive = 2
     grace_seconds: Positive = 30
     """How long a stopping worker lets running jobs finish."""
+    metrics_minutes: NotNegative = 1440
+    """For how many minutes workers keep how many jobs finished in each; 0: they do not count."""
+    metrics_queues: tuple[str, ...] = ()
+    """Queues beside the built-in ones whose figures the API shows to monitors."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "console", "json"] = "auto"
     """``auto``: JSON in production, else text for people."""
@@ -182,6 +187,8 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "email_concurrency": ("OXCART_EMAIL_CONCURRENCY",),
     "export_concurrency": ("OXCART_EXPORT_CONCURRENCY",),
     "grace_seconds": ("OXCART_GRACE_SECONDS",),
+    "metrics_minutes": ("OXCART_METRICS_MINUTES",),
+    "metrics_queues": ("OXCART_METRICS_QUEUES",),
     "log_level": ("OXCART_LOG_LEVEL",),
     "log_format": ("OXCART_LOG_FORMAT",),
     "sentry_dsn": ("SENTRY_DSN",),
