@@ -146,6 +146,7 @@ def _runs_api_and_worker_which_do_jobs(image: Image, surroundings: Surroundings,
     assert ["Welcome to Cofactor Club"] == surroundings.inbox.subjects
     assert content.startswith(b"{")
     assert 'oxcart_queue_jobs_completed_total{queue="export"} 1.0' in figures
+    assert 'oxcart_exports{status="COMPLETED"} 1.0' in figures
     assert 1 == image.check_health().returncode, "what has stopped is not healthy"
 
 
