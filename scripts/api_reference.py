@@ -44,7 +44,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Flows": ("FlowProducer", "Flow", "FlowNode", "FlowJob", "Dependencies", "DependencyCounts"),
     "Schedulers": ("Schedule", "SchedulerInfo"),
     "Watching": (
-        "QueueEvents", "QueueEvent", "EventName", "Metrics", "WorkerInfo", "QueueMeta",
+        "QueueEvents", "QueueEvent", "EventName", "QueueFigures", "Metrics", "WorkerInfo",
+        "QueueMeta",
     ),
     "Values": (
         "JobRecord", "JobState", "JobCounts", "JobLogs", "JsonValue", "Duration", "Timeouts",

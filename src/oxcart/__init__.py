@@ -23,7 +23,7 @@ _HOMES = {
     "_model.options": "Backoff JobOptions Retention exponential fixed",
     "_model.schedule": "Schedule SchedulerInfo",
     "_model.states": "JobState",
-    "_model.watching": "Metrics QueueMeta WorkerInfo",
+    "_model.watching": "Metrics QueueFigures QueueMeta WorkerInfo",
     "_store.connection": "Timeouts",
     "app": "App AppWorker",
     "definition": "JobDefinition",

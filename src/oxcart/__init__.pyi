@@ -13,7 +13,7 @@ from oxcart._model.links import Deduplication, ParentPolicy, ParentRef, RateLimi
 from oxcart._model.options import Backoff, JobOptions, Retention, exponential, fixed
 from oxcart._model.schedule import Schedule, SchedulerInfo
 from oxcart._model.states import JobState
-from oxcart._model.watching import Metrics, QueueMeta, WorkerInfo
+from oxcart._model.watching import Metrics, QueueFigures, QueueMeta, WorkerInfo
 from oxcart._store.connection import Timeouts
 from oxcart._version import __version__ as __version__
 from oxcart.app import App, AppWorker
@@ -72,6 +72,7 @@ __all__ = [
     "Queue",
     "QueueEvent",
     "QueueEvents",
+    "QueueFigures",
     "QueueMeta",
     "RateLimit",
     "RateLimited",

@@ -18,6 +18,8 @@ from oxcart.settings import Settings
 from oxcart.sqs.broker import built_in_broker
 
 QUEUES = (EMAIL_QUEUE, EXPORT_QUEUE)
+BROKER_NAMES = {"redis": "Redis", "sqs": "SQS"}
+"""What people call the places where jobs wait."""
 MAX_FAILED = 10
 """A queue with more failed jobs than this is degraded."""
 CLEAN_LIMIT = 10_000
@@ -58,22 +60,28 @@ class SystemStatus:
     """How the queues are.
 
     Attributes:
-        overall_status: unhealthy without Redis, degraded when a queue has many failed jobs.
-        redis_connected: whether the server answered.
-        queues: each queue; none without Redis.
+        overall_status: unhealthy if where the jobs wait cannot be reached, degraded when a queue
+            has many failed jobs.
+        is_connected: whether that answered.
+        queues: each queue; none if it did not.
         timestamp: when this was found.
+        broker: where the jobs wait: ``redis`` or ``sqs``.
     """
 
     overall_status: Health
-    redis_connected: bool
+    is_connected: bool
     queues: tuple[QueueStatus, ...]
     timestamp: datetime
+    broker: str = "redis"
 
     def as_dict(self) -> dict[str, object]:
-        """The status with the names that the old system's callers know."""
+        """The status with the names that the old system's callers know.
+
+        Of jobs in SQS it says ``sqsConnected`` instead of ``redisConnected``.
+        """
         return {
             "overallStatus": self.overall_status,
-            "redisConnected": self.redis_connected,
+            f"{self.broker}Connected": self.is_connected,
             "queues": [queue.as_dict() for queue in self.queues],
             "timestamp": self.timestamp.isoformat(),
         }
@@ -98,18 +106,25 @@ async def get_all_queue_status(
     """
     async with _opened(app) as open_app:
         now = datetime.now(UTC)
+        asked = [open_app.queue(name) for name in queues]
+        broker = next((queue.broker for queue in asked), "redis")
         try:
-            found = [_judge(name, await open_app.queue(name).get_counts()) for name in queues]
+            found = [_judge(queue.name, await queue.get_counts()) for queue in asked]
         except StoreError:
             return SystemStatus(
-                overall_status="unhealthy", redis_connected=False, queues=(), timestamp=now
+                overall_status="unhealthy",
+                is_connected=False,
+                queues=(),
+                timestamp=now,
+                broker=broker,
             )
         is_healthy = all(queue.is_healthy for queue in found)
         return SystemStatus(
             overall_status="healthy" if is_healthy else "degraded",
-            redis_connected=True,
+            is_connected=True,
             queues=tuple(found),
             timestamp=now,
+            broker=broker,
         )
 
 

@@ -95,6 +95,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How many processes a worker runs jobs in; 0: in its own, which nobody watches over."""
     frozen_seconds: Positive = 90
     """How long a worker's process may stand still, no thread of it running, before it is killed."""
+    metrics_minutes: NotNegative = 1440
+    """For how many minutes workers keep how many jobs finished in each; 0: they do not count."""
+    metrics_queues: tuple[str, ...] = ()
+    """Queues beside the built-in ones whose figures the API shows to monitors."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "console", "json"] = "auto"
     """``auto``: JSON in production, else text for people."""
@@ -189,6 +193,8 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "grace_seconds": ("OXCART_GRACE_SECONDS",),
     "processes": ("OXCART_PROCESSES",),
     "frozen_seconds": ("OXCART_FROZEN_SECONDS",),
+    "metrics_minutes": ("OXCART_METRICS_MINUTES",),
+    "metrics_queues": ("OXCART_METRICS_QUEUES",),
     "log_level": ("OXCART_LOG_LEVEL",),
     "log_format": ("OXCART_LOG_FORMAT",),
     "sentry_dsn": ("SENTRY_DSN",),

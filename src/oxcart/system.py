@@ -88,6 +88,7 @@ class System:
             default if queues is None else queues,
             name=name,
             grace=grace or timedelta(seconds=self.settings.grace_seconds),
+            metrics=self.settings.metrics_minutes or None,
             middlewares=middlewares,
         )
 

@@ -77,6 +77,7 @@ VALUES = {
     "OXCART_GRACE_SECONDS": "9",
     "OXCART_PROCESSES": "0",
     "OXCART_FROZEN_SECONDS": "9",
+    "OXCART_METRICS_MINUTES": "9",
     "OXCART_LOG_LEVEL": "debug",
     "OXCART_LOG_FORMAT": "json",
     "OXCART_BROKER": "sqs",

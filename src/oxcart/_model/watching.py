@@ -1,8 +1,11 @@
-"""What can be seen of a queue besides its jobs: metrics, workers, settings."""
+"""What can be seen of a queue besides its jobs: figures, metrics, workers, settings."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from oxcart._model.states import JobState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +28,26 @@ class Metrics:
     point_count: int
     previous_at_ms: int
     previous_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueFigures:
+    """What of a queue is worth watching over time, read at one moment.
+
+    Attributes:
+        counts: how many jobs are in each state, of those that are known.
+        is_paused: whether no job is taken.
+        oldest_waiting_ms: for how long the oldest job that is ready to run has been so; ``None`` if
+            there is none, or it is not known. A job that was delayed counts from when it was due,
+            one that is tried again from when it was last started.
+        finished_counts: how many jobs completed or failed in all; a state is missing where no
+            worker counted (``metrics``).
+    """
+
+    counts: Mapping[JobState, int]
+    is_paused: bool = False
+    oldest_waiting_ms: int | None = None
+    finished_counts: Mapping[JobState, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

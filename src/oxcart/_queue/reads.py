@@ -13,13 +13,9 @@ from oxcart._model.job import JobCounts, JobLogs, JobRecord
 from oxcart._model.json import JsonValue
 from oxcart._model.states import JobState, state_of
 from oxcart._queue.base import QueueBase
-from oxcart._store.calls import details, reading, switching
+from oxcart._store.calls import details, reading, switching, watching
 from oxcart.job import Job
 
-_COUNTED = (
-    JobState.WAITING, JobState.ACTIVE, JobState.DELAYED, JobState.PRIORITIZED,
-    JobState.WAITING_CHILDREN, JobState.COMPLETED, JobState.FAILED,
-)  # fmt: skip
 _READ_BATCH = 500
 """How many jobs one call reads at the most."""
 _REFILLS = 5
@@ -43,12 +39,8 @@ class QueueReads(QueueBase):
 
     async def get_counts(self) -> JobCounts:
         """How many jobs are in each state. Jobs that BullMQ 5 set aside count as waiting."""
-        calls: list[Any] = [reading.count_state(self._keys, state) for state in _COUNTED]
-        calls.append(reading.count_set_aside(self._keys))
-        *counts, set_aside = await self._store.run_all(calls)
-        by_name = {state.name.lower(): count for state, count in zip(_COUNTED, counts, strict=True)}
-        by_name["waiting"] += set_aside
-        return JobCounts(**by_name)
+        counts = watching.counts_of(await self._store.run_all(watching.count_states(self._keys)))
+        return JobCounts(**{state.name.lower(): count for state, count in counts.items()})
 
     async def get_counts_per_priority(self, priorities: Sequence[int]) -> dict[int, int]:
         """How many ready jobs have each of the priorities; 0 counts the waiting ones."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from oxcart._model.ids import check_queue_name
 from oxcart._settings.values import Problem
 from oxcart.errors import ConfigError
 
@@ -72,6 +73,24 @@ def problems_of(settings: Settings, needs: Needs) -> Iterator[Problem]:
         yield from mail_problems(settings)
     if needs.http:
         yield from key_problems(settings)
+        yield from metrics_problems(settings)
+
+
+def metrics_problems(settings: Settings) -> Iterator[Problem]:
+    """Whose figures monitors are shown."""
+    variable = "OXCART_METRICS_QUEUES"
+    for queue in settings.metrics_queues:
+        try:
+            check_queue_name(queue)
+        except ConfigError as error:
+            yield Problem(variable, f"has {queue!r}, which can be no queue's name: {error}")
+    in_sqs = {item.partition("=")[0].strip() for item in settings.sqs_queues}
+    missing = sorted(set(settings.metrics_queues) - in_sqs)
+    if settings.broker == "sqs" and missing:
+        yield Problem(
+            variable,
+            f"has {', '.join(missing)}, and OXCART_SQS_QUEUES says no URL in SQS for that",
+        )
 
 
 def redis_problems(settings: Settings) -> Iterator[Problem]:

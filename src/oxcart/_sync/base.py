@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from oxcart._model.clock import Clock
 from oxcart._model.ids import is_readable_id
@@ -33,6 +33,9 @@ class QueueBase:
         clock: what the time is.
         events_length: how many events the queue's stream keeps, about; ``None`` leaves it as it is.
     """
+
+    broker: ClassVar[str] = "redis"
+    """Where the queue's jobs wait."""
 
     def __init__(
         self, store: SyncStore, keys: QueueKeys, clock: Clock, *, events_length: int | None = None

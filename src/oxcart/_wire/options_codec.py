@@ -109,6 +109,14 @@ def decode_options(text: bytes) -> tuple[JobOptions, str | None]:
     return JobOptions(**values), None
 
 
+def read_delay_ms(raw: bytes | None) -> int:
+    """The delay that a job was added with, in ms, from its options; 0 where they cannot be read."""
+    try:
+        return _whole(_decoder.decode(raw or b"{}").get("delay")) or 0
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return 0
+
+
 def approximate_delay_ms(delay: object) -> int:
     """The delay in ms; for an instant by this machine's clock: it is only shown, never used."""
     if isinstance(delay, datetime):

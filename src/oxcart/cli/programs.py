@@ -102,7 +102,10 @@ async def run_app_worker(path: str, queues: dict[str, int | None], *, name: str 
     async with pulsing("worker", settings, line) as pulse, app:
         observe_jobs(app)
         worker = app.worker(
-            wanted or None, name=name, grace=timedelta(seconds=settings.grace_seconds)
+            wanted or None,
+            name=name,
+            grace=timedelta(seconds=settings.grace_seconds),
+            metrics=settings.metrics_minutes or None,
         )
         _look_after(worker, pulse, settings, line)
         pulse.ready(_serving(wanted or {queue for queue, _ in app.registry}))

@@ -74,20 +74,25 @@ def _print_table(status: SystemStatus, database_error: str | None, *, has_databa
         table.add_column(heading, justify="right")
     for queue in status.queues:
         counts = queue.counts
+        completed = None if status.broker == "sqs" else counts.completed  # SQS deletes those
         numbers = (
-            counts.waiting + counts.prioritized, counts.active, counts.delayed, counts.completed,
+            counts.waiting + counts.prioritized, counts.active, counts.delayed, completed,
             counts.failed,
         )  # fmt: skip
         health = "healthy" if queue.is_healthy else "degraded"
-        table.add_row(queue.name, _coloured(health), *(f"{number:,}" for number in numbers))
+        table.add_row(queue.name, _coloured(health), *map(_number, numbers))
     console.print(table)
-    redis = "healthy" if status.redis_connected else "unhealthy"
-    console.print(f"redis     {_coloured(redis)}")
+    broker = "healthy" if status.is_connected else "unhealthy"
+    console.print(f"{status.broker:<9} {_coloured(broker)}")
     if has_database:
         console.print(f"database  {_coloured('unhealthy' if database_error else 'healthy')}")
     if database_error:
         console.print(f"          {database_error}", markup=False)
     console.print(f"overall   {_coloured(status.overall_status)}")
+
+
+def _number(count: int | None) -> str:
+    return "" if count is None else f"{count:,}"
 
 
 def _coloured(health: str) -> str:

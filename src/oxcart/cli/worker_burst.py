@@ -72,6 +72,7 @@ async def _run_app(
             wanted,
             name=name,
             grace=timedelta(seconds=settings.grace_seconds),
+            metrics=settings.metrics_minutes or None,
             middlewares=[burst.around],
         )
         _stop_on_signals(worker)

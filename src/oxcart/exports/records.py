@@ -122,6 +122,13 @@ class ExportRecords:
         async with self._database.read() as connection:
             return _first(await connection.execute(_select().where(table.c.id == export_id)))
 
+    async def count_by_status(self) -> dict[ExportStatus, int]:
+        """How many rows there are of each status."""
+        query = select(table.c.status, func.count().label("total")).group_by(table.c.status)
+        async with self._database.read() as connection:
+            found = {row.status: row.total for row in await connection.execute(query)}
+        return {status: found.get(status, 0) for status in ExportStatus}
+
     async def list_for_user(
         self,
         user_id: str,

@@ -144,6 +144,10 @@ class ExportService:
         next_cursor = _write_cursor(Position.of(page[-1])) if has_more else None
         return ExportPage(records=page, next_cursor=next_cursor)
 
+    async def count_by_status(self) -> dict[ExportStatus, int]:
+        """How many exports there are of each status, everybody's."""
+        return await self._records.count_by_status()
+
     async def get_export(self, export_id: str, user_id: str | None) -> ExportRecord:
         """Return an export.
 

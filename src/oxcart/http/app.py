@@ -18,9 +18,10 @@ from oxcart.http.edge import Edge
 from oxcart.http.health import HealthProbe
 from oxcart.http.jobs import Jobs
 from oxcart.http.limits import BodyLimit
+from oxcart.http.metrics import MetricsProbe
 from oxcart.http.problems import ProblemError, answer_error
 from oxcart.http.reference import complete_openapi
-from oxcart.http.routes import exports, health, queues, reference, worker
+from oxcart.http.routes import exports, health, metrics, queues, reference, worker
 
 if TYPE_CHECKING:
     from oxcart.system import System
@@ -64,6 +65,7 @@ def create_app(system: System) -> FastAPI:
     app.state.health = HealthProbe(system)
     app.state.jobs = Jobs(system.app)
     app.state.bursts = Bursts(system)
-    for router in (exports.router, queues.router, worker.router, health.router, reference.router):
-        app.include_router(router)
+    app.state.metrics = MetricsProbe(system)
+    for routes in (exports, queues, worker, health, metrics, reference):
+        app.include_router(routes.router)
     return app

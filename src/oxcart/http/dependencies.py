@@ -9,6 +9,7 @@ from oxcart.http.auth import Authenticator, Caller
 from oxcart.http.bursts import Bursts
 from oxcart.http.health import HealthProbe
 from oxcart.http.jobs import Jobs
+from oxcart.http.metrics import MetricsProbe
 from oxcart.http.problems import Kind, ProblemError
 from oxcart.system import System
 
@@ -67,6 +68,17 @@ async def _operator(caller: Annotated[Caller, Depends(_key_holder)]) -> Caller:
     return caller
 
 
+def _metrics_probe(request: Request) -> MetricsProbe:
+    return cast(MetricsProbe, request.app.state.metrics)
+
+
+async def _watcher(caller: Annotated[Caller, Depends(authenticate)]) -> Caller:
+    # Nobody without a key comes this far but a developer's own programs.
+    if caller.has_key and not caller.is_operator:
+        raise ProblemError(Kind.FORBIDDEN, "an operator key is needed")
+    return caller
+
+
 CurrentSystem = Annotated[System, Depends(_system)]
 CurrentHealthProbe = Annotated[HealthProbe, Depends(_health_probe)]
 CurrentJobs = Annotated[Jobs, Depends(_jobs)]
@@ -74,4 +86,6 @@ CurrentCaller = Annotated[Caller, Depends(authenticate)]
 CurrentUser = Annotated[User, Depends(_user)]
 KeyHolder = Annotated[Caller, Depends(_key_holder)]
 Operator = Annotated[Caller, Depends(_operator)]
+Watcher = Annotated[Caller, Depends(_watcher)]
+CurrentMetricsProbe = Annotated[MetricsProbe, Depends(_metrics_probe)]
 CurrentBursts = Annotated[Bursts, Depends(_bursts)]

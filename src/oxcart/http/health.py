@@ -1,8 +1,8 @@
 """The health report.
 
-*Decision.* The database down is *unhealthy* (503): no route works without it. Redis down is
-*degraded* (200), although the queues' own check then says ``unhealthy``: the API goes on working
-without Redis (exports are taken in and wait, e-mails are sent by the caller), so a load balancer or
+*Decision.* The database down is *unhealthy* (503): no route works without it. Redis, or SQS, down
+is *degraded* (200), although the queues' own check then says ``unhealthy``: the API goes on working
+without it (exports are taken in and wait, e-mails are sent by the caller), so a load balancer or
 an orchestrator that acts on the status must not take every API process away at the moment when it
 is the part that still works. More than ten failed jobs in a queue is *degraded* as well.
 
@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from oxcart.operations import get_all_queue_status
+from oxcart.http.fresh import Fresh
+from oxcart.operations import BROKER_NAMES, get_all_queue_status
 
 if TYPE_CHECKING:
     from oxcart.system import System
@@ -70,18 +71,11 @@ class HealthProbe:
 
     def __init__(self, system: System, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._system = system
-        self._monotonic = monotonic
-        self._checking = asyncio.Lock()
-        self._report: HealthReport | None = None
-        self._fresh_until = 0.0
+        self._report = Fresh(self._check_all, fresh_seconds=FRESH_SECONDS, monotonic=monotonic)
 
     async def report(self) -> HealthReport:
         """A report that is at most ``FRESH_SECONDS`` old."""
-        async with self._checking:  # those who wait get the report of the one who checks
-            if self._report is None or self._monotonic() >= self._fresh_until:
-                self._report = await self._check_all()
-                self._fresh_until = self._monotonic() + FRESH_SECONDS
-            return self._report
+        return await self._report.get()
 
     async def _check_all(self) -> HealthReport:
         async with asyncio.TaskGroup() as tasks:
@@ -97,8 +91,9 @@ class HealthProbe:
 
     async def _check_queues(self) -> Check:
         status = await get_all_queue_status(self._system.app)
-        if not status.redis_connected:
-            return Check(status="unhealthy", error="Redis does not answer")
+        if not status.is_connected:
+            where = BROKER_NAMES[status.broker]
+            return Check(status="unhealthy", error=f"{where} does not answer")
         crowded = [queue.name for queue in status.queues if not queue.is_healthy]
         if crowded:
             names = ", ".join(crowded)

@@ -72,7 +72,12 @@ class Kind(Enum):
     RANGE_NOT_SATISFIABLE = (416, "range", "Range not satisfiable", "The file is shorter.")
     INTERNAL = (500, "internal", "Internal error", "The log has it under requestId.")
     STOPPING = (503, "stopping", "Server stopping", "The server stopped before it could answer.")
-    QUEUE_UNAVAILABLE = (503, "queue-unavailable", "Queue unavailable", "Redis does not answer.")
+    QUEUE_UNAVAILABLE = (
+        503,
+        "queue-unavailable",
+        "Queue unavailable",
+        "The queue does not answer.",
+    )
     DATABASE_UNAVAILABLE = (
         503,
         "database-unavailable",

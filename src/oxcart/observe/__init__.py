@@ -1,1 +1,1 @@
-"""What the outside sees of a running program: its logs."""
+"""What the outside sees of a running program: its logs, its errors, its figures."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from oxcart._model.job import JobCounts, JobRecord, JobSpec
 from oxcart._model.states import JobState
+from oxcart._model.watching import QueueFigures
 from oxcart._store.calls.adding import Added, AddStatus
 from oxcart.sqs.addresses import SqsAddress
 from oxcart.sqs.client import SqsClient
@@ -80,6 +81,22 @@ class SqsEnd:
         if self.address.dead_letter_url is not None:
             failed = sum(self.client.counts(self.address.dead_letter_url))
         return JobCounts(waiting=waiting, active=active, delayed=delayed, failed=failed)
+
+    def figures(self) -> QueueFigures:
+        """As ``counts``, without the states that SQS knows nothing of.
+
+        Raises:
+            StoreUnavailable: SQS cannot be reached.
+        """
+        counts = self.counts()
+        known = {
+            JobState.WAITING: counts.waiting,
+            JobState.ACTIVE: counts.active,
+            JobState.DELAYED: counts.delayed,
+        }
+        if self.address.dead_letter_url is not None:
+            known[JobState.FAILED] = counts.failed
+        return QueueFigures(counts=known)
 
 
 def added(job: Outgoing) -> Added:

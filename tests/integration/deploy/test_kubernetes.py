@@ -226,13 +226,43 @@ def test_production_image_is_pinned_and_changed_at_one_place() -> None:
     assert {"registry.example.com/oxcart:0.1.0"} == images
 
 
+def production_with(component: str, folder: Path) -> tuple[Document, ...]:
+    """Production with a component, taken in as its page says."""
+    overlay = Path(shutil.copytree(MANIFESTS, folder / "kubernetes")) / "overlays/production"
+    with (overlay / "kustomization.yaml").open("a", encoding="utf-8") as file:
+        file.write(f"components: [../../components/{component}]\n")
+    return rendered(overlay)
+
+
 @pytest.fixture
 def with_keda(tmp_path: Path) -> tuple[Document, ...]:
-    """Production with the component, taken in as its page says."""
-    folder = Path(shutil.copytree(MANIFESTS, tmp_path / "kubernetes")) / "overlays/production"
-    with (folder / "kustomization.yaml").open("a", encoding="utf-8") as file:
-        file.write("components: [../../components/keda]\n")
-    return rendered(folder)
+    return production_with("keda", tmp_path)
+
+
+def test_prometheus_finds_the_api_and_has_a_key(tmp_path: Path) -> None:
+    documents = production_with("prometheus", tmp_path)
+    monitor = one(documents, "ServiceMonitor", "oxcart-api")
+    service = one(documents, "Service", "oxcart-api")
+    (endpoint,) = monitor["spec"]["endpoints"]
+
+    assert "monitoring.coreos.com/v1" == monitor["apiVersion"]
+    assert monitor["metadata"]["namespace"] == service["metadata"]["namespace"]
+    labels = monitor["spec"]["selector"]["matchLabels"]
+    assert labels.items() <= service["metadata"]["labels"].items()
+    assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
+    assert {
+        "type": "Bearer",
+        "credentials": {"name": "oxcart-prometheus", "key": "operator-key"},
+    } == endpoint["authorization"]
+    assert {"port", "path", "interval", "authorization"} == endpoint.keys()
+
+
+def test_rules_in_the_cluster_are_those_beside_it(tmp_path: Path) -> None:
+    rule = one(production_with("prometheus", tmp_path), "PrometheusRule", "oxcart")
+    beside = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text(encoding="utf-8"))
+
+    assert "monitoring.coreos.com/v1" == rule["apiVersion"]
+    assert beside == rule["spec"]
 
 
 def test_keda_decides_about_the_workers_alone(with_keda: tuple[Document, ...]) -> None:

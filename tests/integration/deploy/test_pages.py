@@ -1,4 +1,4 @@
-"""The pages on containers, Kubernetes and systemd: what they name is there, what they run runs."""
+"""The pages on deployment: what they name is there, what they run runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from tests.integration.deploy.test_compose import read
 from oxcart._settings.checks import PROGRAMS, examine
 
 PAGES = [
-    ROOT / "docs" / "how-to" / f"{name}.md" for name in ("containers", "kubernetes", "systemd")
+    ROOT / "docs" / "how-to" / f"{name}.md"
+    for name in ("containers", "kubernetes", "monitoring", "systemd")
 ]
 MADE_BY_THE_READER = {"deploy/.env"}
 _PATH = re.compile(r"(?:deploy|requirements|overlays|components)/[\w./-]*[\w-]")

@@ -130,6 +130,23 @@ async def test_list_is_newest_first_and_pages_through_equal_times(
     assert ids == ["c6", "c5", "c4", "c3", "c2", "c1", "c0"]
 
 
+async def test_rows_are_counted_by_status(records: ExportRecords) -> None:
+    nothing = await records.count_by_status()
+    first = await records.create(user_id="user_1", type_="ANALYTICS")
+    await records.create(user_id="user_1", type_="ANALYTICS")
+    await records.mark_failed(first.id, "it broke")
+
+    assert dict.fromkeys(ExportStatus, 0) == nothing
+    assert (
+        nothing
+        | {
+            ExportStatus.PENDING: 1,
+            ExportStatus.FAILED: 1,
+        }
+        == await records.count_by_status()
+    )
+
+
 async def test_list_of_one_status(records: ExportRecords, database: Database) -> None:
     await insert_row(database, id="c1")
     await insert_row(database, id="c2", status=FAILED)

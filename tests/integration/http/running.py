@@ -13,10 +13,12 @@ import httpx2
 
 from oxcart.database.tables import user as user_table
 from oxcart.database.types import Role
-from oxcart.http import create_app
+from oxcart.http import create_app, serve
 from oxcart.settings import Settings
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from oxcart.database import Database
     from oxcart.system import System
 
@@ -78,6 +80,30 @@ async def connected(
         transport=transport, base_url=BASE_URL, headers=headers or {}
     ) as client:
         yield client
+
+
+@asynccontextmanager
+async def running(
+    app: ASGIApp, stop: asyncio.Event, *, grace_seconds: int = 5
+) -> AsyncIterator[str]:
+    """Serve an application on a free port; on leaving, stop it and wait for its end."""
+    url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(
+            serve(
+                app,
+                "127.0.0.1",
+                0,
+                ready=url.set_result,
+                stop=stop,
+                grace_seconds=grace_seconds,
+            )
+        )
+        try:
+            async with asyncio.timeout(10):
+                yield await url
+        finally:
+            stop.set()
 
 
 @asynccontextmanager

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 
 import httpx2
 import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
+from tests.integration.http.running import running
 
 from oxcart.errors import ConfigError
 from oxcart.http import serve
@@ -36,30 +36,6 @@ class Gate:
             await self.opened.wait()
         body = await request.body()
         await PlainTextResponse(f"got {len(body)}")(scope, receive, send)
-
-
-@asynccontextmanager
-async def running(
-    app: ASGIApp, stop: asyncio.Event, *, grace_seconds: int = 5
-) -> AsyncIterator[str]:
-    """Serve an application on a free port; on leaving, stop it and wait for its end."""
-    url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(
-            serve(
-                app,
-                "127.0.0.1",
-                0,
-                ready=url.set_result,
-                stop=stop,
-                grace_seconds=grace_seconds,
-            )
-        )
-        try:
-            async with asyncio.timeout(10):
-                yield await url
-        finally:
-            stop.set()
 
 
 @pytest.fixture

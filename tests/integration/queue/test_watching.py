@@ -53,6 +53,35 @@ async def test_finished_jobs_are_counted_a_minute(queue: Queue) -> None:
     assert 0 == (await queue.get_metrics(JobState.FAILED)).count
 
 
+async def test_figures_are_those_of_the_queue(queue: Queue) -> None:
+    await complete_at(queue, 2, 1_700_000_040_000)
+    await queue.add_many([JobSpec(name="n") for _ in range(3)])
+    await queue.add("n", priority=5)
+    await queue.add("n", delay="1h")
+    await queue.pause()
+
+    figures = await queue.get_figures()
+
+    present = {state: count for state, count in figures.counts.items() if count}
+    assert {"waiting": 3, "prioritized": 1, "delayed": 1, "completed": 2} == present
+    assert 7 == len(figures.counts)
+    assert figures.is_paused
+    assert {JobState.COMPLETED: 2} == figures.finished_counts
+    assert figures.oldest_waiting_ms is not None
+    assert figures.oldest_waiting_ms >= 0
+
+
+async def test_figures_of_a_queue_that_is_not_there_are_nothing(queue: Queue) -> None:
+    figures = await queue.get_figures()
+
+    assert {0} == set(figures.counts.values())
+    assert (False, None, {}) == (
+        figures.is_paused,
+        figures.oldest_waiting_ms,
+        figures.finished_counts,
+    )
+
+
 async def test_only_ends_are_counted(queue: Queue) -> None:
     with pytest.raises(ConfigError, match="only completed and failed"):
         await queue.get_metrics(JobState.WAITING)

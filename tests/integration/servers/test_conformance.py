@@ -70,6 +70,23 @@ async def test_a_job_that_raises_is_run_again(app: App, site: Site) -> None:
     assert "attempt 1" in (failed.failed_reason or "")
 
 
+async def test_figures_of_a_queue_are_read(app: App, site: Site) -> None:
+    queue = app.queue(NAME)
+
+    async def handle(job: JobContext) -> None: ...
+
+    async with asyncio.timeout(20):
+        async with running(worker_of(site, handle, metrics=60)):
+            await (await queue.add("n")).result("10s")
+        await queue.add("n", priority=3)
+        figures = await queue.get_figures()
+
+    present = {state: count for state, count in figures.counts.items() if count}
+    assert {JobState.COMPLETED: 1, JobState.PRIORITIZED: 1} == present
+    assert {JobState.COMPLETED: 1} == figures.finished_counts
+    assert figures.oldest_waiting_ms is not None
+
+
 async def test_a_delayed_job_waits_for_its_time(app: App, site: Site) -> None:
     queue = app.queue(NAME)
 

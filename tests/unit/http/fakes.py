@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
-from oxcart import JobState
+from oxcart import JobState, QueueFigures, WorkerInfo
 from oxcart.database.types import ExportStatus
 from oxcart.database.users import User
 from oxcart.exports.errors import ExportNotFound, LinkInvalid, UnknownExportType
@@ -87,6 +87,10 @@ class FakeExports:
         self.requested.append((user.id, type, filters))
         return SimpleNamespace(record=self.record, job_id=self.job_id)
 
+    async def count_by_status(self) -> dict[ExportStatus, int]:
+        self._raise()
+        return {self.record.status: 1}
+
     async def list_exports(
         self, user_id: str, *, status: str | None, cursor: str | None, limit: int
     ) -> SimpleNamespace:
@@ -150,6 +154,12 @@ class FakeQueue:
         if self.error is not None:
             raise self.error
         return self.jobs.get(job_id)
+
+    async def get_figures(self) -> QueueFigures:
+        return QueueFigures(counts={JobState.WAITING: len(self.jobs)})
+
+    async def get_workers(self) -> list[WorkerInfo]:
+        return []
 
     async def get_state(self, job_id: str) -> JobState:
         return JobState.WAITING if job_id in self.jobs else JobState.UNKNOWN

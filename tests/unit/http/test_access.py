@@ -44,6 +44,7 @@ ROUTES: dict[str, tuple[str, str, Any]] = {
     "webhook": ("POST", "/api/queues/webhook", EVENT),
     "burst": ("POST", "/api/worker/burst", None),
     "burst by GET": ("GET", "/api/worker/burst", None),
+    "metrics": ("GET", "/metrics", None),
     "health": ("GET", "/api/health", None),
     "live": ("GET", "/api/health/live", None),
     "docs": ("GET", "/docs", None),
@@ -54,7 +55,7 @@ OPEN = {"health": 200, "live": 200, "docs": 200, "openapi": 200, "link": 403}
 REFUSED = dict.fromkeys(ROUTES, 401) | OPEN
 # The fake exports refuse every link and every file with 403: being asked is what counts.
 ALLOWED = dict.fromkeys(ROUTES, 200) | {"file": 403, "link": 403}
-FOR_OPERATORS = {"burst": 403, "burst by GET": 403}
+FOR_OPERATORS = {"burst": 403, "burst by GET": 403, "metrics": 403}
 EXPECTED: dict[str, dict[str, int]] = {
     "nobody": REFUSED,
     "wrong key": REFUSED,
@@ -110,7 +111,7 @@ NOTHING_DONE = BurstReport(
 
 
 class _Healthy:
-    redis_connected = True
+    is_connected = True
     queues = ()
 
 

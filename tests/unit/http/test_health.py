@@ -22,7 +22,8 @@ class QueueReport:
 
 @dataclass
 class QueuesReport:
-    redis_connected: bool = True
+    is_connected: bool = True
+    broker: str = "redis"
     queues: list[QueueReport] = field(default_factory=list)
 
 
@@ -52,13 +53,24 @@ async def test_everything_well_is_healthy(
 async def test_redis_down_is_degraded_because_the_api_works_without_it(
     anonymous: httpx2.AsyncClient, queues: QueuesReport
 ) -> None:
-    queues.redis_connected = False
+    queues.is_connected = False
 
     response = await anonymous.get("/api/health")
 
     assert response.status_code == 200
     assert response.json()["status"] == "degraded"
     check = {"status": "unhealthy", "error": "Redis does not answer"}
+    assert check == response.json()["checks"]["queues"]
+
+
+async def test_what_does_not_answer_is_named_as_it_is(
+    anonymous: httpx2.AsyncClient, queues: QueuesReport
+) -> None:
+    queues.is_connected, queues.broker = False, "sqs"
+
+    response = await anonymous.get("/api/health")
+
+    check = {"status": "unhealthy", "error": "SQS does not answer"}
     assert check == response.json()["checks"]["queues"]
 
 
@@ -77,7 +89,7 @@ async def test_many_failed_jobs_are_degraded_and_named(
 async def test_process_is_alive_whatever_is_down(
     anonymous: httpx2.AsyncClient, queues: QueuesReport, system: FakeSystem
 ) -> None:
-    queues.redis_connected = False
+    queues.is_connected = False
     system.database.error = DatabaseUnavailable("it is away")
 
     response = await anonymous.get("/api/health/live")

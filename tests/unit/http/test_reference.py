@@ -21,6 +21,7 @@ ROUTES = {
     ("get", "/api/queues/status/{jobId}"),
     ("post", "/api/queues/webhook"),
     ("post", "/api/worker/burst"),
+    ("get", "/metrics"),
     ("get", "/api/health"),
     ("get", "/api/health/live"),
 }

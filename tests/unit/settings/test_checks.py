@@ -108,6 +108,8 @@ def test_production_names_all_that_the_program_misses(program: str, missing: set
         ({"REDIS_URL": "redis://some.example/zero"}, "REDIS_URL", "'zero' is no number"),
         ({"OXCART_API_PROT": "80"}, "OXCART_API_PROT", "did you mean OXCART_API_PORT?"),
         ({"OXCART_BROKER": "sqs"}, "OXCART_SQS_QUEUES", "is not set"),
+        ({"OXCART_METRICS_QUEUES": "shop, a:b"}, "OXCART_METRICS_QUEUES", "'a:b'"),
+        ({"OXCART_METRICS_MINUTES": "-1"}, "OXCART_METRICS_MINUTES", "at least 0"),
         (
             {"OXCART_BROKER": "sqs", "OXCART_SQS_QUEUES": "email=https://sqs.example/1/email"},
             "OXCART_SQS_QUEUES",
@@ -130,6 +132,15 @@ def test_worker_takes_no_jobs_of_sqs() -> None:
 
     assert problems("api", sqs) == {}
     assert "Lambda" in problems("worker", sqs)["OXCART_BROKER"]
+
+
+def test_queues_that_are_shown_must_be_where_the_jobs_are() -> None:
+    queues = "email=https://sqs.example/1/email,export=https://sqs.example/1/export"
+    sqs = PRODUCTION | {"OXCART_BROKER": "sqs", "OXCART_SQS_QUEUES": queues}
+
+    assert problems("api", sqs | {"OXCART_METRICS_QUEUES": "email"}) == {}
+    found = problems("api", sqs | {"OXCART_METRICS_QUEUES": "shop"})
+    assert "has shop" in found["OXCART_METRICS_QUEUES"]
 
 
 def test_all_is_told_at_once_and_a_wrong_value_is_not_called_missing_too() -> None:

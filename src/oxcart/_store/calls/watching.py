@@ -5,15 +5,25 @@ Source: wire format, sections 2.3, 6, 10 and 13.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from oxcart._model.states import JobState
-from oxcart._model.watching import Metrics, QueueMeta, WorkerInfo
+from oxcart._model.watching import Metrics, QueueFigures, QueueMeta, WorkerInfo
 from oxcart._store.call import Call, command, script_call
+from oxcart._store.calls import reading, switching
 from oxcart._wire.keys import QueueKeys
+from oxcart._wire.options_codec import read_delay_ms
 
 WORKER_LIST = ("CLIENT", "LIST")
+COUNTED = (
+    JobState.WAITING, JobState.ACTIVE, JobState.DELAYED, JobState.PRIORITIZED,
+    JobState.WAITING_CHILDREN, JobState.COMPLETED, JobState.FAILED,
+)  # fmt: skip
+"""The states of which a queue keeps its jobs apart."""
+_FINISHED = (JobState.COMPLETED, JobState.FAILED)
+_PRIORITIES = 32
+"""How many priorities are looked through for the oldest job."""
 
 
 def get_metrics(keys: QueueKeys, state: JobState, start: int, end: int) -> tuple[Call[Any], ...]:
@@ -36,6 +46,49 @@ def metrics_of(replies: Any) -> Metrics:
         points=tuple(int(point) for point in points),
         point_count=point_count,
     )
+
+
+def get_figures(keys: QueueKeys) -> tuple[Call[Any], ...]:
+    """What is worth watching of a queue; the replies are read by ``figures_of``."""
+    return (
+        *count_states(keys),
+        switching.is_paused(keys),
+        *(command(("HGET", keys.metrics(state), "count"), _count) for state in _FINISHED),
+        _oldest_ready_ms(keys),
+        reading.server_time_ms(),
+    )
+
+
+def figures_of(replies: Sequence[Any], now_ms: int | None) -> QueueFigures:
+    """Put the replies of ``get_figures`` together.
+
+    Args:
+        replies: see there.
+        now_ms: the time, instead of the server's.
+    """
+    *counts, is_paused, completed, failed, ready_ms, server_ms = replies
+    finished = zip(_FINISHED, (completed, failed), strict=True)
+    age_ms = None if ready_ms is None else max(0, (now_ms or server_ms) - ready_ms)
+    return QueueFigures(
+        counts=counts_of(counts),
+        is_paused=is_paused,
+        oldest_waiting_ms=age_ms,
+        finished_counts={state: count for state, count in finished if count is not None},
+    )
+
+
+def count_states(keys: QueueKeys) -> tuple[Call[int], ...]:
+    """Count the jobs of each state; the replies are read by ``counts_of``."""
+    calls = (reading.count_state(keys, state) for state in COUNTED)
+    return (*calls, reading.count_set_aside(keys))
+
+
+def counts_of(replies: Sequence[int]) -> dict[JobState, int]:
+    """Put the replies of ``count_states`` together: jobs that were set aside are waiting ones."""
+    *counts, set_aside = replies
+    found = dict(zip(COUNTED, counts, strict=True))
+    found[JobState.WAITING] += set_aside
+    return found
 
 
 def get_meta(keys: QueueKeys) -> Call[QueueMeta]:
@@ -70,6 +123,29 @@ def workers_of(keys: QueueKeys, clients: list[dict[str, str]]) -> list[WorkerInf
         for client in clients
         if client.get("name") == unnamed or client.get("name", "").startswith(named)
     ]
+
+
+def _oldest_ready_ms(keys: QueueKeys) -> Call[int | None]:
+    """Since when the oldest of the ready jobs has been ready, in ms since the epoch."""
+    return script_call(
+        "read_oldest",
+        (keys.wait, keys.paused, keys.prioritized, keys.base),
+        (_PRIORITIES,),
+        lambda reply: min((_ready_ms(*fields) for fields in reply), default=None),
+        is_repeatable=True,
+    )
+
+
+def _ready_ms(added: bytes, started: bytes | None, options: bytes | None) -> int:
+    """Since when a job is ready: since its delay was over, or since it was last tried.
+
+    When a retry became due is not kept, so its wait before that counts as well.
+    """
+    return max((_count(added) or 0) + read_delay_ms(options), _count(started) or 0)
+
+
+def _count(value: bytes | None) -> int | None:
+    return int(value) if value is not None and value.isdigit() else None
 
 
 def _read_clients(reply: Any) -> list[dict[str, str]]:
