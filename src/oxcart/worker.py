@@ -92,6 +92,11 @@ class WorkerGroup:
         self._forced = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    @property
+    def concurrency(self) -> Mapping[str, int]:
+        """How many jobs of each queue run at a time."""
+        return self._concurrency
+
     async def run(self) -> None:
         """Run jobs until ``stop`` is called. A server that cannot be reached is waited for.
 
