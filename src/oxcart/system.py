@@ -96,7 +96,7 @@ class System:
         """Run a worker until it is stopped, with what its jobs need around it."""
         async with AsyncExitStack() as stack:
             self.email_jobs.transport = await stack.enter_async_context(
-                open_transport(self.settings)
+                open_transport(self.settings, max_connections=worker.concurrency.get("email"))
             )
             await stack.enter_async_context(self.running_outbox())
             try:

@@ -97,6 +97,11 @@ class WorkerGroup:
         self.guardian: Guardian = Nobody()
         """The process that looks after this one's jobs, where there is one."""
 
+    @property
+    def concurrency(self) -> Mapping[str, int]:
+        """How many jobs of each queue run at a time."""
+        return self._concurrency
+
     async def run(self) -> None:
         """Run jobs until ``stop`` is called. A server that cannot be reached is waited for.
 

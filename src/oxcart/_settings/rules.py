@@ -13,7 +13,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from oxcart._model.ids import check_queue_name
-from oxcart._settings.values import Problem
+from oxcart._settings.letterhead import check_app_url, parse_sender
+from oxcart._settings.values import Problem, mask_url
 from oxcart.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ def problems_of(settings: Settings, needs: Needs) -> Iterator[Problem]:
         yield from secret_problems(settings)
     if needs.mail:
         yield from mail_problems(settings)
+    if needs.mail or needs.http:  # the API queues mails, and sends them itself without Redis
+        yield from letterhead_problems(settings)
     if needs.http:
         yield from key_problems(settings)
         yield from metrics_problems(settings)
@@ -208,6 +211,20 @@ def mail_problems(settings: Settings) -> Iterator[Problem]:
             f"is 'none' and SMTP_USER is set: the password would go to {settings.smtp_host} in "
             "clear; it wants auto, starttls or implicit",
         )
+
+
+def letterhead_problems(settings: Settings) -> Iterator[Problem]:
+    """In whose name mails are sent, and where their links lead."""
+    # Without the library there are no mails either, and the program says so itself.
+    if find_spec("email_validator") is not None:
+        try:
+            parse_sender(settings.smtp_from)
+        except ConfigError as error:
+            yield Problem("SMTP_FROM", f"is {settings.smtp_from!r}: {error}")
+    try:
+        check_app_url(settings.app_url)
+    except ConfigError as error:
+        yield Problem("NEXTAUTH_URL or APP_URL", f"is {mask_url(settings.app_url)!r}: {error}")
 
 
 def sends_password_in_clear(settings: Settings) -> bool:

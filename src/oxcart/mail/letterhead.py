@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from email.headerregistry import Address
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from email_validator import EmailNotValidError, ValidatedEmail, validate_email
-
+from oxcart._settings.letterhead import check_app_url, parse_sender
 from oxcart.errors import ConfigError, PayloadError
 from oxcart.mail.checks import check_line
 
 if TYPE_CHECKING:
+    from email_validator import ValidatedEmail
+
     from oxcart.settings import Settings
 
 _PATH_SAFE = "/?#[]@!$&'()*+,;=:%~"
 """What a path keeps as it is; the rest is percent-encoded."""
-_NOT_IN_A_URL = re.compile("[\\s\"'<>\\x00-\\x1f\\x7f-\\x9f]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,27 +64,14 @@ class Letterhead:
 
 def _parsed_sender(sender: str) -> ValidatedEmail:
     try:
-        return validate_email(
-            sender,
-            allow_display_name=True,
-            allow_smtputf8=False,
-            check_deliverability=False,
-            globally_deliverable=False,
-        )
-    except EmailNotValidError as error:
-        raise ConfigError(
-            f'the sender {sender!r} is not of the form "Name" <name@domain>: {error}'
-        ) from error
+        return parse_sender(sender)
+    except ConfigError as error:
+        raise ConfigError(f"the sender is {sender!r}: {error}") from error
 
 
 def _checked_url(url: str) -> str:
-    wanted = "it must be http:// or https:// with a host, and no query or fragment"
-    if _NOT_IN_A_URL.search(url):
-        raise ConfigError(f"the application's URL {url!r} holds a space or a quote; {wanted}")
     try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        raise ConfigError(f"the application's URL is {url!r}; {wanted}") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ConfigError(f"the application's URL is {url!r}; {wanted}")
+        check_app_url(url)
+    except ConfigError as error:
+        raise ConfigError(f"the application's URL is {url!r}: {error}") from error
     return url.rstrip("/")

@@ -73,7 +73,7 @@ class Mailer:
         jobs: the queue.
         transport_factory: opens the transport for a mail sent at once.
         breaker: shared by whoever shares a Redis.
-        direct_limit: how long sending at once may take in all.
+        direct_limit: how long sending at once may take; closing the connection comes on top.
     """
 
     def __init__(
@@ -148,11 +148,10 @@ class Mailer:
     async def _send_at_once(self, payload: EmailPayload, job_id: str) -> Delivery:
         message = build_message(payload, self._jobs.letterhead, job_id=job_id)
         try:
-            async with (
-                asyncio.timeout(self._direct_limit.total_seconds()),
-                self._transport_factory() as transport,
-            ):
-                await transport.send(message)
+            async with self._transport_factory() as transport:
+                # Not around closing, however long that takes: the mail may have been taken.
+                async with asyncio.timeout(self._direct_limit.total_seconds()):
+                    await transport.send(message)
         except TimeoutError as error:
             words = f"sending took longer than {self._direct_limit.total_seconds():g} s"
             raise SmtpTemporary(stage="any", code=None, words=words) from error

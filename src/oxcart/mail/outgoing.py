@@ -47,19 +47,34 @@ def require_smtp(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def open_transport(settings: Settings) -> AsyncIterator[Transport]:
+async def open_transport(
+    settings: Settings, *, max_connections: int | None = None
+) -> AsyncIterator[Transport]:
     """Open the transport that the settings ask for, until the end of ``async with``.
+
+    Args:
+        settings: where mails go.
+        max_connections: how many mails are sent at a time, instead of the settings'
+            ``email_concurrency``.
 
     Raises:
         ConfigError: see ``require_smtp``.
     """
     require_smtp(settings)
+    if max_connections is None:
+        max_connections = settings.email_concurrency
     if settings.smtp_host is not None:
-        async with SmtpTransport(SmtpSettings.from_settings(settings)) as transport:
+        outward = SmtpSettings.from_settings(settings, max_connections=max_connections)
+        async with SmtpTransport(outward) as transport:
             yield transport
         return
     async with _development_mailbox(mailbox_folder(settings)) as mailbox:
-        inward = SmtpSettings(host=mailbox.host, port=mailbox.port, tls=TlsMode.NONE)
+        inward = SmtpSettings(
+            host=mailbox.host,
+            port=mailbox.port,
+            tls=TlsMode.NONE,
+            max_connections=max_connections,
+        )
         async with SmtpTransport(inward) as transport:
             yield transport
 

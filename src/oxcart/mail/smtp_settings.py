@@ -50,6 +50,9 @@ class SmtpSettings:
             have accepted the mail when we stop listening, and then the next attempt sends it twice.
         idle_limit: how long an unused connection is kept.
         max_mails: how many mails one connection sends before it is replaced.
+        max_connections: how many connections there may be, and so mails sent at a time.
+        fewer_for: how long fewer connections are used after the server let no more in, before one
+            more is tried.
 
     Raises:
         ConfigError: the settings contradict one another.
@@ -66,8 +69,12 @@ class SmtpSettings:
     content_limit: timedelta = timedelta(minutes=5)
     idle_limit: timedelta = timedelta(seconds=30)
     max_mails: int = 100
+    max_connections: int = 5
+    fewer_for: timedelta = timedelta(minutes=1)
 
     def __post_init__(self) -> None:
+        if self.max_connections < 1:
+            raise ConfigError(f"max_connections is {self.max_connections}; it must be 1 or more")
         if (self.username is None) != (self.password is None):
             given, missing = ("SMTP_USER", "SMTP_PASS")[:: 1 if self.username else -1]
             raise ConfigError(f"{given} is set but {missing} is not; a log-in needs both")
@@ -78,20 +85,29 @@ class SmtpSettings:
             )
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> SmtpSettings:
+    def from_settings(
+        cls, settings: Settings, *, max_connections: int | None = None
+    ) -> SmtpSettings:
         """Take what is needed from the settings; ``auto`` encryption is decided here.
+
+        Args:
+            settings: the settings.
+            max_connections: instead of their ``email_concurrency``.
 
         Raises:
             ConfigError: no SMTP server is set, or half a log-in is.
         """
         if settings.smtp_host is None:
             raise ConfigError("SMTP_HOST is not set")
+        if max_connections is None:
+            max_connections = settings.email_concurrency
         return cls(
             host=settings.smtp_host,
             port=settings.smtp_port,
             tls=_tls_mode(settings),
             username=settings.smtp_user,
             password=settings.smtp_password,
+            max_connections=max_connections,
         )
 
 

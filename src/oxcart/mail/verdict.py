@@ -18,6 +18,9 @@ from oxcart.mail.errors import SmtpError, SmtpMisconfigured, SmtpRefused, SmtpTe
 _WORDS_LENGTH = 500
 _TEMPORARY_CLASS, _PERMANENT_CLASS = 4, 5
 _AUTHENTICATION_REQUIRED = 530  # RFC 4954, also "must issue STARTTLS first" in RFC 3207
+_SERVICE_CLOSING = 421
+_NOT_SO_MANY_AT_ONCE = 432  # what Exchange Online says to the fourth mail at a time
+_ABOUT_CONNECTIONS = re.compile(r"\b(connections|sessions|concurren)", re.IGNORECASE)
 _ENHANCED_CODE = re.compile(r"([245])\.\d{1,3}\.\d{1,3}(?:\s|$)")
 
 
@@ -91,6 +94,21 @@ def judge(stage: Stage, error: Exception) -> Judgement:
     else:
         verdict = Verdict.TEMPORARY
     return Judgement(verdict=verdict, code=None, words=_one_line(_describe(error)))
+
+
+def wants_fewer_connections(error: SmtpError) -> bool:
+    """Tell whether a failure may come from how many connections there are, not from the mail.
+
+    That goes for a connection that was not let in, and for a temporary answer that says so. The
+    mail certainly was not taken.
+    """
+    if error.stage in _BEFORE_ANY_MAIL:
+        return True
+    if not isinstance(error, SmtpTemporary) or (error.code or 0) // 100 != _TEMPORARY_CLASS:
+        return False
+    is_no_service = error.code == _SERVICE_CLOSING and error.stage == Stage.SENDER
+    says_so = error.code == _NOT_SO_MANY_AT_ONCE or _ABOUT_CONNECTIONS.search(error.words)
+    return is_no_service or bool(says_so)
 
 
 def _judge_reply(stage: Stage, code: int, message: str) -> Verdict:

@@ -20,6 +20,7 @@ CONTENT = "CONTENT"
 
 DROP = "drop the connection"
 HANG = "never answer"
+LATER = "answer well once the event `later` is set"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,12 @@ class FaultyServer:
     """Listens on loopback while ``async with`` lasts.
 
     ``fault(step, action, …)`` sets what happens the next times that the dialogue comes to a step:
-    an SMTP reply in place of the right one, ``DROP``, or ``HANG``; after that, all is well again.
+    an SMTP reply in place of the right one, ``DROP``, ``HANG`` or ``LATER``; after that, all is
+    well again.
+
+    A server may have limits, as real ones do: ``admits`` so many connections, ``takes`` so many
+    mails at a time. Mails wait for ``hold`` before they are accepted: an event, or a barrier at
+    which so many have to meet.
     """
 
     tls_context: ssl.SSLContext | None = None
@@ -52,6 +58,14 @@ class FaultyServer:
     commands: list[tuple[int, str]] = field(default_factory=list)
     """Every command with the number of its connection."""
     connection_count: int = 0
+    admits: int | None = None
+    takes: int | None = None
+    hold: asyncio.Event | asyncio.Barrier | None = None
+    later: asyncio.Event = field(default_factory=asyncio.Event)
+    under_way: set[int] = field(default_factory=set)
+    """Connections whose mail is there and not accepted yet."""
+    most_under_way: int = 0
+    admitted: set[int] = field(default_factory=set)
     sessions: set[_FaultySession] = field(default_factory=set)
     faults: dict[str, deque[str]] = field(default_factory=lambda: defaultdict(deque))
     _server: asyncio.Server | None = None
@@ -99,7 +113,17 @@ class _Handler:
     async def handle_DATA(  # noqa: N802  # the name is aiosmtpd's
         self, server: _FaultySession, session: Session, envelope: Envelope
     ) -> str:
-        answer = await server.misbehave(CONTENT)
+        under_way = self._owner.under_way
+        under_way.add(server.number)
+        self._owner.most_under_way = max(self._owner.most_under_way, len(under_way))
+        try:
+            if self._owner.takes is not None and len(under_way) > self._owner.takes:
+                return "432 4.3.2 Concurrent connections limit exceeded"
+            if self._owner.hold is not None:
+                await self._owner.hold.wait()
+            answer = await server.misbehave(CONTENT)
+        finally:
+            under_way.discard(server.number)
         if answer is not None:
             return answer
         assert isinstance(envelope.original_content, bytes)
@@ -144,11 +168,14 @@ class _FaultySession(SMTP):
         if self.number == 0:  # STARTTLS makes the connection a second time
             self.owner.connection_count += 1
             self.number = self.owner.connection_count
+            if self.owner.admits is None or len(self.owner.admitted) < self.owner.admits:
+                self.owner.admitted.add(self.number)
         self.owner.sessions.add(self)
         super().connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.owner.sessions.discard(self)
+        self.owner.admitted.discard(self.number)
         super().connection_lost(error)
 
     def drop(self) -> None:
@@ -162,11 +189,16 @@ class _FaultySession(SMTP):
             if action == DROP:
                 self.drop()
             await asyncio.Event().wait()  # until the end of the connection cancels it
+        if action == LATER:
+            await self.owner.later.wait()
+            return None
         return action
 
     async def push(self, status: Any) -> None:
         if self.session is not None and status == f"220 {self.hostname} {self.__ident__}":
             status = await self.misbehave(GREETING) or status
+            if self.number not in self.owner.admitted:
+                status = "421 4.7.0 too many connections from your address"
         await super().push(status)
 
     def _with_faults(

@@ -229,7 +229,10 @@ async def test_mail_fails_when_the_attempts_are_used_up(app: App, server: Faulty
 
 
 @pytest.mark.usefixtures("worker")
-async def test_many_jobs_share_one_connection(app: App, server: FaultyServer) -> None:
+async def test_many_jobs_share_as_many_connections_as_run_at_a_time(
+    app: App, server: FaultyServer
+) -> None:
+    server.hold = asyncio.Barrier(5)
     queue = app.queue("email")
     async with asyncio.TaskGroup() as group:
         adding = [
@@ -240,7 +243,8 @@ async def test_many_jobs_share_one_connection(app: App, server: FaultyServer) ->
         await add.result().result()
 
     assert len(server.messages) == 50
-    assert server.connection_count == 1
+    assert server.connection_count == 5
+    assert server.most_under_way == 5
 
 
 async def test_worker_stopped_in_the_middle_of_a_mail_loses_nothing(

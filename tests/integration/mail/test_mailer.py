@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.integration.mail.faulty_server import FaultyServer
+from tests.integration.mail.faulty_server import HANG, FaultyServer
 from tests.support import ValkeyServer, free_port
 
 from oxcart import App, Timeouts, mail
@@ -150,6 +150,25 @@ async def test_caller_is_told_when_neither_redis_nor_smtp_answers(
 
     with pytest.raises(SmtpTemporary):
         await mailer.send(WELCOME)
+
+
+async def test_mail_that_was_taken_is_not_called_late_because_of_a_slow_goodbye(
+    dead_app: App, server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is told that it failed sends it once more."""
+    monkeypatch.setattr("oxcart.mail.connection._GOODBYE_SECONDS", 3)
+    settings = make_settings(server, tmp_path)
+    mailer = Mailer(
+        EmailJobs.from_settings(dead_app, settings),
+        functools.partial(mail.open_transport, settings),
+        direct_limit=timedelta(seconds=2),
+    )
+    server.fault("QUIT", HANG)
+
+    delivery = await mailer.send(WELCOME)
+
+    assert not delivery.queued
+    assert len(server.messages) == 1
 
 
 async def test_production_without_smtp_is_told_so(dead_app: App, tmp_path: Path) -> None:

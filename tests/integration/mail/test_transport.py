@@ -23,7 +23,12 @@ def make_message(to: str = "ada@example.com", text: str = "Text") -> EmailMessag
 
 
 def make_settings(
-    server: FaultyServer, *, idle_limit: timedelta = timedelta(minutes=1), max_mails: int = 100
+    server: FaultyServer,
+    *,
+    idle_limit: timedelta = timedelta(minutes=1),
+    max_mails: int = 100,
+    max_connections: int = 5,
+    fewer_for: timedelta = timedelta(minutes=1),
 ) -> SmtpSettings:
     return SmtpSettings(
         host=server.host,
@@ -31,6 +36,8 @@ def make_settings(
         tls=TlsMode.NONE,
         idle_limit=idle_limit,
         max_mails=max_mails,
+        max_connections=max_connections,
+        fewer_for=fewer_for,
     )
 
 
@@ -55,13 +62,14 @@ async def test_message_arrives_as_it_was_built(
     assert reply == "250 2.0.0 Ok: queued as 1"
 
 
-async def test_many_mails_share_one_connection(
-    transport: SmtpTransport, server: FaultyServer
+async def test_many_mails_share_one_connection_where_only_one_is_allowed(
+    server: FaultyServer,
 ) -> None:
-    async with asyncio.TaskGroup() as group:
-        for number in range(20):
-            group.create_task(transport.send(make_message(f"user{number}@example.com")))
-    await transport.send(make_message())
+    async with SmtpTransport(make_settings(server, max_connections=1)) as transport:
+        async with asyncio.TaskGroup() as group:
+            for number in range(20):
+                group.create_task(transport.send(make_message(f"user{number}@example.com")))
+        await transport.send(make_message())
 
     assert len(server.messages) == 21
     assert server.connection_count == 1

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
+import aiosmtplib
 import pytest
 from tests.integration.mail.faulty_server import (
     CONTENT,
@@ -183,7 +185,7 @@ async def test_failing_reset_costs_the_connection_but_hides_nothing(
 async def test_failing_goodbye_does_no_harm(
     transport: SmtpTransport, server: FaultyServer, action: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("oxcart.mail.transport._GOODBYE_SECONDS", 0.1)
+    monkeypatch.setattr("oxcart.mail.connection._GOODBYE_SECONDS", 0.1)
     await transport.send(make_message())
     server.fault("QUIT", action)
 
@@ -211,6 +213,29 @@ async def test_cancelled_mail_costs_the_connection(server: FaultyServer, step: s
 
     assert len(server.messages) == 1
     assert server.connection_count == 2
+
+
+async def test_cancellation_that_the_library_loses_sends_no_mail(
+    transport: SmtpTransport, server: FaultyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``asyncio.wait_for`` of Python 3.11 drops one that comes together with the answer."""
+    ehlo = aiosmtplib.SMTP.ehlo
+
+    async def ehlo_and_lose(client: aiosmtplib.SMTP) -> aiosmtplib.SMTPResponse:
+        response = await ehlo(client)
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
+        return response
+
+    monkeypatch.setattr(aiosmtplib.SMTP, "ehlo", ehlo_and_lose)
+    async with asyncio.TaskGroup() as group:
+        sending = group.create_task(transport.send(make_message()))
+
+    assert sending.cancelled()
+    assert not server.messages
 
 
 async def test_callers_waiting_behind_a_failing_mail_are_served(

@@ -97,3 +97,15 @@ def test_missing_variables_are_named(environ: dict[str, str], missing: list[str]
 )
 def test_settings_that_can_send_are_taken(environ: dict[str, str]) -> None:
     require_smtp(Settings.from_env(environ))
+
+
+def test_as_many_connections_as_mails_at_a_time() -> None:
+    settings = Settings.from_env({"SMTP_HOST": "h", "OXCART_EMAIL_CONCURRENCY": "3"})
+
+    assert SmtpSettings.from_settings(settings).max_connections == 3
+    assert SmtpSettings.from_settings(settings, max_connections=8).max_connections == 8
+
+
+def test_no_connection_at_all_is_refused() -> None:
+    with pytest.raises(ConfigError, match="max_connections is 0; it must be 1 or more"):
+        SmtpSettings.from_settings(Settings(smtp_host="h"), max_connections=0)

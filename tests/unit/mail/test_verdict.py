@@ -6,8 +6,8 @@ import ssl
 import aiosmtplib
 import pytest
 
-from oxcart.mail.errors import SmtpMisconfigured, SmtpRefused, SmtpTemporary
-from oxcart.mail.verdict import Stage, Verdict, judge
+from oxcart.mail.errors import SmtpError, SmtpMisconfigured, SmtpRefused, SmtpTemporary
+from oxcart.mail.verdict import Stage, Verdict, judge, wants_fewer_connections
 
 TEMPORARY, PERMANENT, CONFIGURATION = Verdict.TEMPORARY, Verdict.PERMANENT, Verdict.CONFIGURATION
 
@@ -121,3 +121,36 @@ def test_error_says_what_the_server_said(
     assert type(raised) is kind
     assert str(raised) == text
     assert raised.stage == "recipient"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SmtpTemporary(stage=Stage.CONNECT, code=None, words="Connection lost"),
+        SmtpTemporary(stage=Stage.CONNECT, code=421, words="4.7.0 busy"),
+        SmtpTemporary(stage=Stage.LOG_IN, code=454, words="4.7.0 Too many login attempts"),
+        SmtpMisconfigured(stage=Stage.CONNECT, code=554, words="5.7.1 too many from you"),
+        SmtpTemporary(stage=Stage.SENDER, code=421, words="4.3.2 closing"),
+        SmtpTemporary(stage=Stage.SENDER, code=451, words="4.7.1 Too many connections"),
+        SmtpTemporary(stage=Stage.CONTENT, code=421, words="too many concurrent SMTP sessions"),
+        SmtpTemporary(stage=Stage.CONTENT, code=432, words="4.3.2 sender thread limit exceeded"),
+    ],
+)
+def test_answer_may_come_from_how_many_connections_there_are(error: SmtpError) -> None:
+    assert wants_fewer_connections(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SmtpTemporary(stage=Stage.RECIPIENT, code=450, words="4.2.0 greylisted"),
+        SmtpTemporary(stage=Stage.RECIPIENT, code=452, words="4.5.3 too many recipients"),
+        SmtpTemporary(stage=Stage.CONTENT, code=421, words="4.3.0 temporary problem"),
+        SmtpRefused(stage=Stage.RECIPIENT, code=550, words="5.7.1 no connections from you"),
+        # Nobody knows whether these were taken.
+        SmtpTemporary(stage=Stage.CONTENT, code=None, words="all connections lost"),
+        SmtpTemporary(stage=Stage.CONTENT, code=251, words="sessions"),
+    ],
+)
+def test_answer_about_the_mail_is_not_about_connections(error: SmtpError) -> None:
+    assert not wants_fewer_connections(error)

@@ -95,6 +95,13 @@ def test_production_names_all_that_the_program_misses(program: str, missing: set
             "OXCART_SMTP_TLS",
             "in clear",
         ),
+        ({"SMTP_FROM": "nobody"}, "SMTP_FROM", "is 'nobody': it must be of the form"),
+        ({"SMTP_FROM": "Club <a@x.example>, b@x.example"}, "SMTP_FROM", '"Name" <name@domain>'),
+        (
+            {"NEXTAUTH_URL": "https://club.example/?a=1"},
+            "NEXTAUTH_URL or APP_URL",
+            "no query or fragment",
+        ),
         ({"OXCART_SIGNING_SECRET": "short"}, "OXCART_SIGNING_SECRET", "5 characters"),
         ({"OXCART_OPERATOR_KEYS": f"{SECRET},tiny"}, "OXCART_OPERATOR_KEYS", "4 characters"),
         (
@@ -159,6 +166,18 @@ def test_all_is_told_at_once_and_a_wrong_value_is_not_called_missing_too() -> No
         "SMTP_HOST",
     ]
     assert lines[0].startswith("  REDIS_URL is (hidden): it must begin with redis://")
+
+
+@pytest.mark.parametrize("program", ["api", "worker", "all", "dev", "function in Lambda"])
+def test_sender_is_checked_by_every_program_that_may_send_mails(program: str) -> None:
+    told = problems(program, {"SMTP_FROM": "nobody", "SMTP_PORT": "many"})
+
+    assert told.keys() == {"SMTP_FROM", "SMTP_PORT"}
+
+
+@pytest.mark.parametrize("program", ["status", "migrate", "worker of an application"])
+def test_sender_is_no_matter_where_no_mails_are_sent(program: str) -> None:
+    assert problems(program, {"SMTP_FROM": "nobody"}) == {}
 
 
 def test_only_one_problem_is_one_line() -> None:

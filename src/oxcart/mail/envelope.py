@@ -1,0 +1,47 @@
+"""What the SMTP server gets of a message: two addresses and the bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self, cast
+
+if TYPE_CHECKING:
+    from email.headerregistry import UniqueAddressHeader
+    from email.message import EmailMessage
+    from email.policy import EmailPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """What goes to the server.
+
+    Attributes:
+        sender: the address in the From line.
+        recipient: the address in the To line.
+        content: the message as bytes.
+        is_utf8: whether an address is not ASCII, and the server has to know SMTPUTF8.
+    """
+
+    sender: str
+    recipient: str
+    content: bytes
+    is_utf8: bool
+
+    @classmethod
+    def of(cls, message: EmailMessage) -> Self:
+        """Take a message's addresses and bytes."""
+        sender, recipient = _address(message, "From"), _address(message, "To")
+        # Only an address outside ASCII needs SMTPUTF8; all other headers have encoded words.
+        is_utf8 = not (sender.isascii() and recipient.isascii())
+        rules = cast("EmailPolicy", message.policy)
+        return cls(
+            sender=sender,
+            recipient=recipient,
+            content=message.as_bytes(policy=rules.clone(utf8=is_utf8)),
+            is_utf8=is_utf8,
+        )
+
+
+def _address(message: EmailMessage, header: str) -> str:
+    (address,) = cast("UniqueAddressHeader", message[header]).addresses
+    return address.addr_spec
