@@ -26,6 +26,11 @@ class FailedJob:
         queue: its queue.
         data: its payload; ``None`` if it could not be read.
         reason: why it failed.
+        attempts_made: how many attempts were made, the last one included.
+        error: what the last attempt raised, with its traceback: also when the payload does not
+            fit (``PayloadError``), when it took too long (``TimeoutError``) or was cancelled
+            (``asyncio.CancelledError``). ``None`` if nothing was run: a job that cannot be read,
+            has expired, stalled too often, or has a name that nobody handles.
     """
 
     id: str
@@ -33,6 +38,8 @@ class FailedJob:
     queue: str
     data: JsonValue
     reason: str
+    attempts_made: int = 1
+    error: BaseException | None = field(default=None, compare=False, repr=False)
 
 
 Invoke = Callable[["JobContext"], Awaitable[object]]
