@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class FailedJob:
     """A job that failed for good, as its ``on_failure`` hook gets it.
 
+    Its ``repr`` leaves payload and error out: they may hold secrets.
+
     Attributes:
         id: the job.
         name: its name.
@@ -36,7 +38,7 @@ class FailedJob:
     id: str
     name: str
     queue: str
-    data: JsonValue
+    data: JsonValue = field(repr=False)
     reason: str
     attempts_made: int = 1
     error: BaseException | None = field(default=None, compare=False, repr=False)

@@ -17,7 +17,7 @@ MAX_NODES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class FlowNode:
-    """A job of a flow, with the children that it waits for.
+    """A job of a flow, with the children that it waits for. Its ``repr`` leaves the payload out.
 
     Attributes:
         name: which handler runs it.
@@ -30,7 +30,7 @@ class FlowNode:
 
     name: str
     queue: str
-    data: JsonValue = field(default_factory=dict)
+    data: JsonValue = field(default_factory=dict, repr=False)
     options: JobOptions = field(default_factory=JobOptions)
     children: Sequence[FlowNode] = ()
     prefix: str | None = None
@@ -101,7 +101,7 @@ class Dependencies:
         failed: children whose failure fails the parent.
     """
 
-    processed: dict[str, JsonValue]
+    processed: dict[str, JsonValue] = field(repr=False)
     unprocessed: tuple[str, ...]
     ignored: dict[str, str]
     failed: tuple[str, ...]

@@ -249,7 +249,7 @@ def _aligned(now_ms: int, every_ms: int, offset: int) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerInfo:
-    """What stands in the server of a scheduler.
+    """What stands in the server of a scheduler. Its ``repr`` leaves the payload out.
 
     Attributes:
         id: the scheduler's id.
@@ -271,7 +271,7 @@ class SchedulerInfo:
     iterations: int = 0
     schedule: Schedule | None = None
     offset_ms: int | None = None
-    data: JsonValue = field(default_factory=dict)
+    data: JsonValue = field(default_factory=dict, repr=False)
     options: JobOptions = field(default_factory=JobOptions)
     is_legacy: bool = False
     problem: str | None = None
