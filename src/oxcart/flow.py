@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
-from typing import Any
+from typing import Any, Self
 
 from oxcart._engine.locating import locate
 from oxcart._model.clock import Clock, ServerClock
@@ -129,9 +129,19 @@ class FlowProducer(Closing):
         return await self._read(QueueKeys(self._prefix, queue), job_id, depth, max_children)
 
     async def aclose(self) -> None:
-        """Close the producer's own connections."""
+        """Close the producer's own connections; what uses it afterwards raises ``ConfigError``.
+
+        Entering it as a context manager opens it again, as often as one likes. One for asyncio is
+        closed for the running event loop alone.
+        """
         if self._owns_store:
-            await self._store.aclose()
+            await self._store.end("the flow producer")
+
+    async def __aenter__(self) -> Self:
+        """Return the same; open again if it was closed."""
+        if self._owns_store:
+            self._store.begin()
+        return self
 
     def _queue(self, keys: QueueKeys) -> Queue:
         queue = self._queues.get(keys)

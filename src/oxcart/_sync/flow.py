@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
-from typing import Any
+from typing import Any, Self
 
 from oxcart._engine.locating import locate
 from oxcart._model.clock import Clock, ServerClock
@@ -132,9 +132,19 @@ class FlowProducer(Closing):
         return self._read(QueueKeys(self._prefix, queue), job_id, depth, max_children)
 
     def close(self) -> None:
-        """Close the producer's own connections."""
+        """Close the producer's own connections; what uses it afterwards raises ``ConfigError``.
+
+        Entering it as a context manager opens it again, as often as one likes. One for asyncio is
+        closed for the running event loop alone.
+        """
         if self._owns_store:
-            self._store.close()
+            self._store.end("the flow producer")
+
+    def __enter__(self) -> Self:
+        """Return the same; open again if it was closed."""
+        if self._owns_store:
+            self._store.begin()
+        return self
 
     def _queue(self, keys: QueueKeys) -> Queue:
         queue = self._queues.get(keys)
