@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from oxcart._engine.retry_policy import BackoffStrategy, RetryRules
 from oxcart._engine.threads import HandlerThreads
 from oxcart._model.json import JsonValue
+from oxcart.errors import ConfigError
 
 if TYPE_CHECKING:
     from oxcart._engine.context import JobContext
@@ -98,9 +99,15 @@ def is_coroutine_function(function: object) -> bool:
 
 
 def as_async(function: Callable[..., object], threads: HandlerThreads) -> Callable[..., Any]:
-    """A function to await: itself if it is an ``async def``, or its calls in a thread."""
+    """A function to await: itself if it is an ``async def``, or its calls in a thread.
+
+    Raises:
+        ConfigError: it is no function.
+    """
     if is_coroutine_function(function):
         return function
+    if not callable(function):
+        raise ConfigError(f"a handler or hook is {function!r}; it must be a function")
 
     async def call_in_thread(*args: object, **kwargs: object) -> object:
         return await threads.run(functools.partial(function, *args, **kwargs))

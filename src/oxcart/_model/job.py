@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from oxcart._model.json import JsonValue
 from oxcart._model.options import JobOptions
+from oxcart.errors import ConfigError
 
 
 # Without slots: what a record does not hold is its class's default; see `made_of`.
@@ -89,6 +90,25 @@ class JobSpec:
     name: str
     data: JsonValue = field(default_factory=dict, repr=False)
     options: JobOptions = field(default_factory=JobOptions)
+
+
+def check_spec(spec: object) -> None:
+    """Say what is wrong with a job that could not be written; costs nothing where it could.
+
+    Raises:
+        ConfigError: it is none, or its name or its options are of another type.
+    """
+    if not isinstance(spec, JobSpec):
+        raise ConfigError(
+            f"a job to add is a {type(spec).__name__}; it must be a JobSpec, as in "
+            "JobSpec(name='send', data={}, options=JobOptions(attempts=3))"
+        )
+    if not isinstance(spec.name, str):
+        raise ConfigError(f"a job's name is {spec.name!r}; it must be text")
+    if not isinstance(spec.options, JobOptions):
+        raise ConfigError(
+            f"the options of job {spec.name!r} are {spec.options!r}; they must be JobOptions"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

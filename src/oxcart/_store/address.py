@@ -130,7 +130,10 @@ def kind_of(url: str) -> Kind:
     Raises:
         ConfigError: the scheme is not known.
     """
-    kind = _KINDS.get(url.partition("://")[0]) if "://" in url else None
+    try:
+        kind = _KINDS.get(url.partition("://")[0]) if "://" in url else None
+    except (TypeError, AttributeError):  # no text
+        kind = None
     if kind is None:
         raise ConfigError(
             "the Redis URL must start with redis://, rediss:// or unix://, with redis+cluster:// "
