@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import (
@@ -29,8 +29,15 @@ from oxcart._model.flow import FlowNode
 from oxcart._model.job import JobSpec
 from oxcart._model.json import JsonValue
 from oxcart._model.links import Deduplication, ParentPolicy, ParentRef
-from oxcart._model.options import PLAIN_OPTIONS, Backoff, JobOptions, Retention
+from oxcart._model.options import (
+    PLAIN_OPTIONS,
+    Backoff,
+    JobOptions,
+    Retention,
+    check_option_names,
+)
 from oxcart._model.schedule import Schedule
+from oxcart.errors import ConfigError
 from oxcart.job import Job
 
 if TYPE_CHECKING:
@@ -101,6 +108,7 @@ class JobDefinition(Generic[P, R]):
             ConfigError: its parameters can be filled neither from JSON nor with resources.
         """
         name = values["name"]
+        _check_declared(function, **values)
         return cls(
             function=function,
             binder=binder_of(function, name),
@@ -119,7 +127,11 @@ class JobDefinition(Generic[P, R]):
         Raises:
             ConfigError: an option is wrong.
         """
-        return replace(self, defaults=replace(self.defaults, **changes))
+        try:
+            return replace(self, defaults=replace(self.defaults, **changes))
+        except TypeError:
+            check_option_names(changes)
+            raise
 
     async def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """Add a job with these arguments; see ``Queue.add``.
@@ -221,6 +233,28 @@ class JobDefinition(Generic[P, R]):
             retry=self.retry,
             backoff=self.strategy,
         )
+
+
+def _check_declared(
+    function: object,
+    *,
+    name: str,
+    on_failure: object,
+    strategy: object,
+    secrets: object,
+    **_: object,
+) -> None:
+    """Refuse what would be found out when a job fails, or never."""
+    for what, value in ((f"job {name!r}", function), ("on_failure", on_failure)):
+        if value is not None and not callable(value):
+            raise ConfigError(f"{what} is {value!r}; it must be a function")
+    if strategy is not None and not callable(strategy):
+        raise ConfigError(
+            f"backoff of job {name!r} is {strategy!r}; it must be a Backoff, such as "
+            "exponential('1s'), or a function of (attempt, error)"
+        )
+    if not isinstance(secrets, Set):  # a text would be taken for the set of its letters
+        raise ConfigError(f"secrets of job {name!r} are {secrets!r}; give a set of names")
 
 
 def _given(options: JobOptions) -> dict[str, Any]:

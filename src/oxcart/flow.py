@@ -6,11 +6,12 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
-from typing import Any
+from typing import Any, Self
 
 from oxcart._engine.locating import locate
 from oxcart._model.clock import Clock, ServerClock
 from oxcart._model.flow import Flow, FlowNode
+from oxcart._model.job import check_spec
 from oxcart._model.links import ParentRef
 from oxcart._queue.base import VERSION
 from oxcart._queue.closing import Closing
@@ -22,6 +23,7 @@ from oxcart._store.connection import Timeouts
 from oxcart._store.slots import check_slots
 from oxcart._store.store import Store
 from oxcart._wire.keys import DEFAULT_PREFIX, QueueKeys, split_job_key
+from oxcart.errors import ConfigError
 from oxcart.job import Job
 from oxcart.queue import Queue
 
@@ -98,12 +100,19 @@ class FlowProducer(Closing):
 
     async def add_many(self, trees: Iterable[Flow | FlowNode]) -> list[FlowJob]:
         """Add several flows in one atomic step: all of them or nothing; see ``add``."""
+        if isinstance(trees, Flow | FlowNode):
+            raise ConfigError("add_many takes a list of flows; add takes one")
         all_flows = [tree if isinstance(tree, Flow) else Flow(tree) for tree in trees]
         if not all_flows:
             return []
         placed = [item for flow in all_flows for item in self._place(flow)]
         check_slots(self._store.location, *{item.keys for item in placed})
-        encoded = [_encode(item, self._prefix) for item in placed]
+        try:
+            encoded = [_encode(item, self._prefix) for item in placed]
+        except AttributeError:
+            for item in placed:
+                check_spec(item.node.spec)
+            raise
         await self._open({item.keys for item in placed})
         call = flows.add_flow(encoded, clock=self._clock, nonce=uuid.uuid4().hex)
         added = await self._store.run(call)
@@ -129,9 +138,19 @@ class FlowProducer(Closing):
         return await self._read(QueueKeys(self._prefix, queue), job_id, depth, max_children)
 
     async def aclose(self) -> None:
-        """Close the producer's own connections."""
+        """Close the producer's own connections; what uses it afterwards raises ``ConfigError``.
+
+        Entering it as a context manager opens it again, as often as one likes. One for asyncio is
+        closed for the running event loop alone.
+        """
         if self._owns_store:
-            await self._store.aclose()
+            await self._store.end("the flow producer")
+
+    async def __aenter__(self) -> Self:
+        """Return the same; open again if it was closed."""
+        if self._owns_store:
+            self._store.begin()
+        return self
 
     def _queue(self, keys: QueueKeys) -> Queue:
         queue = self._queues.get(keys)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from os import PathLike
+from typing import Self
 
 from oxcart._engine.locating import locate
 from oxcart._model.clock import Clock, ServerClock
@@ -67,9 +68,19 @@ class Queue(
         )
 
     async def aclose(self) -> None:
-        """Close the queue's own connections."""
+        """Close the queue's own connections; what uses it afterwards raises ``ConfigError``.
+
+        Entering it as a context manager opens it again, as often as one likes. One for asyncio is
+        closed for the running event loop alone.
+        """
         if self._owns_store:
-            await self._store.aclose()
+            await self._store.end(f"queue {self.name!r}")
+
+    async def __aenter__(self) -> Self:
+        """Return the same; open again if it was closed."""
+        if self._owns_store:
+            self._store.begin()
+        return self
 
     def __repr__(self) -> str:
         """Show the queue's name."""

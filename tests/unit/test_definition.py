@@ -65,7 +65,7 @@ def test_option_that_does_not_exist_is_refused(app: App) -> None:
     @app.job
     async def work() -> None: ...
 
-    with pytest.raises(TypeError, match="dedupe"):
+    with pytest.raises(ConfigError, match="there is no job option"):
         work.options(dedupe="image-7")  # type: ignore[call-arg]
 
 

@@ -222,8 +222,11 @@ class SyncJobContext:
 def current_job() -> JobContext:
     """The job that the calling handler is running.
 
+    A hook of ``on_failure`` gets the job that failed. It can be read there; what would write to
+    it raises ``LockLost``, as the job has ended.
+
     Raises:
-        ConfigError: no handler is running here.
+        ConfigError: neither a handler nor such a hook is running here.
     """
     try:
         return _current.get()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import replace
 from random import random as _random
 
@@ -103,6 +104,7 @@ class Executor:
             result = await self._attempt(running, record)
         if isinstance(result, Failure):
             result = self._decide(result, record)
+            running.variables = copy_context()
         if not running.hold.is_valid:
             result = Lost()
         return self.ended(running, result)
@@ -143,6 +145,7 @@ class Executor:
         # The record of a run that has completed was let go.
         record = running.record or read_job(running.taken.job_id, running.taken.fields)
         running.record = record
+        running.context = self._context_of(running, record)
         if code == NOTHING_TO_WAIT_FOR:
             return self.ended(running, _again(record))
         error = error_of(
@@ -151,7 +154,7 @@ class Executor:
         if code == Code.PENDING_CHILDREN:
             failure = self._retried(running, record, failure_of(error), error)
         elif code == Code.FAILED_CHILDREN:
-            failure = final(str(error))
+            failure = final(str(error), error)
         else:
             raise error
         return self.ended(running, self._decide(failure, record))
@@ -170,18 +173,19 @@ class Executor:
         # Found first: its hook hears of refused jobs too.
         handler = self._handlers.find(record.name)
         running.handler = handler or self._nobody
+        running.context = context = self._context_of(running, record)
+        set_current(context)
         refusal = refusal_of(record, self._max_started_attempts)
         if refusal is not None:
             return final(refusal)
         if handler is None:
             return self._unknown_name(record)
-        return await self._invoke(running, record, handler)
+        return await self._invoke(running, context, handler)
 
     async def _invoke(
-        self, running: RunningJob, record: JobRecord, handler: Handler
+        self, running: RunningJob, context: JobContext, handler: Handler
     ) -> Outcome | Failure:
-        context = JobContext(record, self._store, self._keys, running.hold)
-        set_current(context)
+        record = context.record
         if handler.timeout_ms is not None:
             self._deadlines.start(running, handler.timeout_ms)
         try:
@@ -198,6 +202,9 @@ class Executor:
         if self._handlers.after and running.hold.is_valid:
             await tell_success(self._handlers.after, context, value, running.deadline)
         return outcome
+
+    def _context_of(self, running: RunningJob, record: JobRecord) -> JobContext:
+        return JobContext(record, self._store, self._keys, running.hold)
 
     def _judged(
         self, running: RunningJob, record: JobRecord, error: BaseException
@@ -220,18 +227,20 @@ class Executor:
             case CancelReason.LOST | CancelReason.ABANDONED:
                 return Lost()
             case CancelReason.CANCELLED:
-                return final(running.cancel_reason_text or "cancelled")
+                return final(running.cancel_reason_text or "cancelled", error)
             case CancelReason.TIMED_OUT:
                 return self._timed_out(running, record, error)
             case None:  # the handler cancelled itself
-                failure = Failure(reason="the handler was cancelled", trace="CancelledError")
+                failure = Failure(
+                    reason="the handler was cancelled", trace="CancelledError", error=error
+                )
                 return self._retried(running, record, failure, error)
 
     def _timed_out(self, running: RunningJob, record: JobRecord, error: BaseException) -> Failure:
         limit = running.handler.timeout_ms if running.handler else None
-        timeout = TimeoutError()
+        timeout = TimeoutError(f"timed out after {limit} ms")
         timeout.__cause__ = error
-        failure = failure_of(timeout, f"timed out after {limit} ms")
+        failure = failure_of(timeout)
         return self._retried(running, record, failure, timeout)
 
     def _retried(

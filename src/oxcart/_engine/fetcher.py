@@ -196,7 +196,7 @@ class Fetcher:
                 log.error("job.ignores_timeout %s", self._describe(job))
                 job.cancel(CancelReason.ABANDONED)
                 reason = "timed out, and the handler did not end when it was cancelled"
-                self._end(job, Failed(reason, reason))
+                self._end(job, Failed(reason, reason, TimeoutError(reason)))
 
     def _has_something_to_do(self) -> bool:
         return bool(self._ended) or (self._may_have_work and self._take_count() > 0)
@@ -341,7 +341,7 @@ class Fetcher:
         # Large payloads that live on until the step is answered keep the garbage collector busy.
         job.task = None
         if type(run.outcome) is Completed:
-            job.record = None
+            job.record = job.context = None
         self._ended.append(_Ended(run, job))
         self._wake.set()
         if type(run.outcome) is Lost:
@@ -377,7 +377,7 @@ class Fetcher:
             return
         log_outcome(self._describe(job), outcome)
         if isinstance(outcome, Failed):
-            self._hooks.tell(job, outcome.reason)
+            self._hooks.tell(job, outcome)
 
     def _set_due_timer(self, in_ms: float) -> None:
         """Look for work when the next delayed job is due: the server's blocks end coarsely."""

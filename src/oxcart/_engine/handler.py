@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from oxcart._engine.retry_policy import BackoffStrategy, RetryRules
 from oxcart._engine.threads import HandlerThreads
 from oxcart._model.json import JsonValue
+from oxcart.errors import ConfigError
 
 if TYPE_CHECKING:
     from oxcart._engine.context import JobContext
@@ -20,19 +21,28 @@ if TYPE_CHECKING:
 class FailedJob:
     """A job that failed for good, as its ``on_failure`` hook gets it.
 
+    Its ``repr`` leaves payload and error out: they may hold secrets.
+
     Attributes:
         id: the job.
         name: its name.
         queue: its queue.
         data: its payload; ``None`` if it could not be read.
         reason: why it failed.
+        attempts_made: how many attempts were made, the last one included.
+        error: what the last attempt raised, with its traceback: also when the payload does not
+            fit (``PayloadError``), when it took too long (``TimeoutError``) or was cancelled
+            (``asyncio.CancelledError``). ``None`` if nothing was run: a job that cannot be read,
+            has expired, stalled too often, or has a name that nobody handles.
     """
 
     id: str
     name: str
     queue: str
-    data: JsonValue
+    data: JsonValue = field(repr=False)
     reason: str
+    attempts_made: int = 1
+    error: BaseException | None = field(default=None, compare=False, repr=False)
 
 
 Invoke = Callable[["JobContext"], Awaitable[object]]
@@ -89,9 +99,15 @@ def is_coroutine_function(function: object) -> bool:
 
 
 def as_async(function: Callable[..., object], threads: HandlerThreads) -> Callable[..., Any]:
-    """A function to await: itself if it is an ``async def``, or its calls in a thread."""
+    """A function to await: itself if it is an ``async def``, or its calls in a thread.
+
+    Raises:
+        ConfigError: it is no function.
+    """
     if is_coroutine_function(function):
         return function
+    if not callable(function):
+        raise ConfigError(f"a handler or hook is {function!r}; it must be a function")
 
     async def call_in_thread(*args: object, **kwargs: object) -> object:
         return await threads.run(functools.partial(function, *args, **kwargs))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from dataclasses import replace
 from datetime import datetime
 
 from oxcart._engine.threads import JobInterrupted
@@ -35,9 +36,10 @@ MAX_TRACE = 16_000
 def judge(error: BaseException) -> Outcome | Failure:
     """What became of a run that raised."""
     try:
-        return _steered(sole(error)) or failure_of(error)
+        result = _steered(sole(error)) or failure_of(error)
     except ConfigError as wrong_duration:
         return failure_of(wrong_duration)
+    return replace(result, error=error) if isinstance(result, Failure) else result
 
 
 def failure_of(error: BaseException, reason: str | None = None) -> Failure:
@@ -50,13 +52,18 @@ def failure_of(error: BaseException, reason: str | None = None) -> Failure:
     if reason is None:
         is_interrupted = isinstance(error, JobInterrupted)
         reason = "the handler's thread was interrupted" if is_interrupted else reason_of(error)
-    return Failure(reason=reason, trace=trace_of(error))
+    return Failure(reason=reason, trace=trace_of(error), error=error)
 
 
-def final(reason: str) -> Failure:
-    """A failure for good that no error stands behind."""
+def final(reason: str, error: BaseException | None = None) -> Failure:
+    """A failure for good that is told by its reason alone.
+
+    Args:
+        reason: why.
+        error: what the handler was ended by, if it ran.
+    """
     reason = clean(reason, MAX_REASON)
-    return Failure(reason=reason, trace=reason, is_permanent=True)
+    return Failure(reason=reason, trace=reason, is_permanent=True, error=error)
 
 
 def sole(error: BaseException) -> BaseException:

@@ -45,6 +45,11 @@ def check_rules(rules: RetryRules) -> RetryRules:
     Raises:
         ConfigError: naming the class and what is wrong with its rule.
     """
+    if not isinstance(rules, Mapping):
+        raise ConfigError(
+            f"retry is {rules!r}; it must have a rule by class of error, as in "
+            "{ConnectionError: '1m', KeyError: False}"
+        )
     for kind, rule in rules.items():
         if not _is_error_class(kind):
             raise ConfigError(f"retry has a rule for {kind!r}; it must be a class of exceptions")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from oxcart._model.job import JobRecord
 from oxcart._store.calls.stepping import TakenJob
 
 if TYPE_CHECKING:
+    from oxcart._engine.context import JobContext
     from oxcart._engine.handler import Handler
 
 
@@ -39,6 +41,8 @@ class RunningJob:
         hold: the right to it.
         record: its fields, once they were read.
         handler: what runs it, once it was found.
+        context: the job as its handler and its hooks see it, from then on.
+        variables: what was bound in its task when the attempt had failed.
         deadline: when it is over time, in the loop's seconds.
         overdue_since: when it was first seen over time.
         task: the task that runs it.
@@ -51,6 +55,8 @@ class RunningJob:
     hold: Hold
     record: JobRecord | None = None
     handler: Handler | None = None
+    context: JobContext | None = None
+    variables: contextvars.Context | None = None
     deadline: float | None = None
     overdue_since: float | None = None
     task: asyncio.Task[object] | None = None

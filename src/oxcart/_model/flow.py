@@ -17,7 +17,7 @@ MAX_NODES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class FlowNode:
-    """A job of a flow, with the children that it waits for.
+    """A job of a flow, with the children that it waits for. Its ``repr`` leaves the payload out.
 
     Attributes:
         name: which handler runs it.
@@ -30,7 +30,7 @@ class FlowNode:
 
     name: str
     queue: str
-    data: JsonValue = field(default_factory=dict)
+    data: JsonValue = field(default_factory=dict, repr=False)
     options: JobOptions = PLAIN_OPTIONS
     children: Sequence[FlowNode] = ()
     prefix: str | None = None
@@ -39,7 +39,13 @@ class FlowNode:
         """Check what can be checked of one node."""
         check_queue_name(self.queue)
         check_kind("options", self.options, JobOptions)
-        object.__setattr__(self, "children", tuple(self.children))
+        try:
+            object.__setattr__(self, "children", tuple(self.children))
+        except TypeError:
+            raise ConfigError(
+                f"the children of flow node {self.name!r} are a {type(self.children).__name__}; "
+                "they must be a list of FlowNode"
+            ) from None
         if self.children and self.options.deduplication is not None:
             raise ConfigError(f"flow node {self.name!r} has children and a deduplication id")
 
@@ -70,6 +76,14 @@ class Flow:
             ConfigError: it is too large, a child names another parent or has a deduplication id,
                 or two nodes of a queue have the same id.
         """
+        try:
+            self._check()
+        except AttributeError:
+            for node, _ in self.nodes():
+                _check_node(node)
+            raise
+
+    def _check(self) -> None:
         seen: set[tuple[str | None, str, str]] = set()
         for number, (node, parent) in enumerate(self.nodes()):
             if number >= MAX_NODES:
@@ -101,7 +115,7 @@ class Dependencies:
         failed: children whose failure fails the parent.
     """
 
-    processed: dict[str, JsonValue]
+    processed: dict[str, JsonValue] = field(repr=False)
     unprocessed: tuple[str, ...]
     ignored: dict[str, str]
     failed: tuple[str, ...]
@@ -120,6 +134,14 @@ class DependencyCounts:
     unprocessed: int
     ignored: int
     failed: int
+
+
+def _check_node(node: object) -> None:
+    if not isinstance(node, FlowNode):
+        raise ConfigError(
+            f"a node of the flow is a {type(node).__name__}; it must be a FlowNode, as in "
+            "FlowNode('send', 'email', data={}), or what JobDefinition.node() gives"
+        )
 
 
 def _check_inner(node: FlowNode, parent: FlowNode | None) -> None:

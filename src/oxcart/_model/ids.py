@@ -31,7 +31,11 @@ def check_queue_name(name: str) -> str:
     Raises:
         ConfigError: it is empty, too long, or holds ``:`` or a control character.
     """
-    if not name or len(name) > _MAX_LENGTH or ":" in name or _CONTROL.search(name):
+    try:
+        is_wrong = not name or len(name) > _MAX_LENGTH or ":" in name or _CONTROL.search(name)
+    except TypeError:  # no text
+        is_wrong = True
+    if is_wrong:
         raise ConfigError(
             f"queue name {name!r} must be 1 to {_MAX_LENGTH} characters without ':' "
             "and control characters"
@@ -46,16 +50,26 @@ def check_job_id(job_id: str) -> str:
         ConfigError: the id looks like an integer, holds ``:`` or a control character, is too
             long, or is the name of one of the queue's own keys.
     """
-    problem = _problem_of_id(job_id)
+    try:
+        problem = _problem_of_id(job_id)
+    except TypeError:
+        problem = "must be text"
     if problem:
         raise ConfigError(f"job id {job_id!r} {problem}; the job was not added")
     return job_id
 
 
 def is_readable_id(job_id: str) -> bool:
-    """Whether an id may be looked up: counters and schedulers' ids may, reserved names may not."""
-    if _SCHEDULED.fullmatch(job_id):
-        return True
+    """Whether an id may be looked up: counters and schedulers' ids may, reserved names may not.
+
+    Raises:
+        ConfigError: it is no text.
+    """
+    try:
+        if _SCHEDULED.fullmatch(job_id):
+            return True
+    except TypeError:
+        raise ConfigError(f"job id {job_id!r} must be text, as a job's own id is") from None
     return bool(job_id) and job_id not in RESERVED_IDS and ":" not in job_id
 
 

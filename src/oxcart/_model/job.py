@@ -7,12 +7,13 @@ from typing import Any, TypeVar
 
 from oxcart._model.json import JsonValue
 from oxcart._model.options import PLAIN_OPTIONS, JobOptions
+from oxcart.errors import ConfigError
 
 
 # Without slots: what a record does not hold is its class's default; see `made_of`.
 @dataclass(frozen=True, kw_only=True)
 class JobRecord:
-    """A job's fields, decoded.
+    """A job's fields, decoded. Its ``repr`` leaves payload, results and tracebacks out.
 
     Attributes:
         id: unique in its queue.
@@ -41,7 +42,7 @@ class JobRecord:
 
     id: str
     name: str
-    data: JsonValue
+    data: JsonValue = field(repr=False)
     options: JobOptions
     created_at_ms: int = 0
     delay_ms: int = 0
@@ -51,10 +52,10 @@ class JobRecord:
     stalled_count: int = 0
     processed_at_ms: int | None = None
     finished_at_ms: int | None = None
-    progress: JsonValue = 0
-    return_value: JsonValue = None
+    progress: JsonValue = field(default=0, repr=False)
+    return_value: JsonValue = field(default=None, repr=False)
     failed_reason: str | None = None
-    stacktrace: tuple[str, ...] = field(default=())
+    stacktrace: tuple[str, ...] = field(default=(), repr=False)
     processed_by: str | None = None
     parent_key: str | None = None
     scheduler_id: str | None = None
@@ -78,7 +79,7 @@ def made_of(kind: type[R], values: dict[str, Any]) -> R:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
-    """A job to be added.
+    """A job to be added. Its ``repr`` leaves the payload out: it may hold secrets.
 
     Attributes:
         name: which handler runs it.
@@ -87,8 +88,27 @@ class JobSpec:
     """
 
     name: str
-    data: JsonValue = field(default_factory=dict)
+    data: JsonValue = field(default_factory=dict, repr=False)
     options: JobOptions = PLAIN_OPTIONS
+
+
+def check_spec(spec: object) -> None:
+    """Say what is wrong with a job that could not be written; costs nothing where it could.
+
+    Raises:
+        ConfigError: it is none, or its name or its options are of another type.
+    """
+    if not isinstance(spec, JobSpec):
+        raise ConfigError(
+            f"a job to add is a {type(spec).__name__}; it must be a JobSpec, as in "
+            "JobSpec(name='send', data={}, options=JobOptions(attempts=3))"
+        )
+    if not isinstance(spec.name, str):
+        raise ConfigError(f"a job's name is {spec.name!r}; it must be text")
+    if not isinstance(spec.options, JobOptions):
+        raise ConfigError(
+            f"the options of job {spec.name!r} are {spec.options!r}; they must be JobOptions"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime
 from difflib import get_close_matches
@@ -216,7 +217,17 @@ def job_options(**options: Any) -> JobOptions:
 
 
 def _checked_options(**options: Any) -> JobOptions:
-    for name in options:
+    check_option_names(options)
+    return JobOptions(**options)
+
+
+def check_option_names(names: Iterable[str]) -> None:
+    """Refuse names that are no job option's.
+
+    Raises:
+        ConfigError: told with the option that was probably meant.
+    """
+    for name in names:
         if name not in _KNOWN:
             meant = OPTION_NAMES_OF_BULLMQ.get(name) or _closest(name)
             hint = (
@@ -225,7 +236,6 @@ def _checked_options(**options: Any) -> JobOptions:
                 else f"; there are: {', '.join(sorted(_KNOWN))}"
             )
             raise ConfigError(f"there is no job option {name!r}{hint}")
-    return JobOptions(**options)
 
 
 # Programs give the same few options again and again.
@@ -267,7 +277,9 @@ def check_when(name: str, when: Duration | datetime | None) -> None:
 
 def check_aware(name: str, value: datetime) -> None:
     """Refuse an instant without a time zone."""
-    if value.tzinfo is None:
+    if getattr(value, "tzinfo", None) is None:
+        if not isinstance(value, datetime):
+            raise ConfigError(f"{name} is {value!r}; it must be an aware datetime")
         raise ConfigError(f"{name} is {value!r}, which has no time zone; give an aware datetime")
 
 

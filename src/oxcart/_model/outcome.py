@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from oxcart._model import backoff as backoff_policy
 from oxcart._model.options import Backoff
@@ -18,10 +18,17 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The job failed for good."""
+    """The job failed for good.
+
+    Attributes:
+        reason: what the error said.
+        trace: its traceback, or what stands for it.
+        error: what the last attempt raised, for the hooks; ``None`` if nothing was raised.
+    """
 
     reason: str
     trace: str
+    error: BaseException | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +93,14 @@ class Failure:
         trace: its traceback, or what stands for it.
         is_permanent: no further attempt may be made.
         after_ms: the wait that the handler asked for; ``None`` leaves it to the backoff.
+        error: what was raised, if anything was.
     """
 
     reason: str
     trace: str
     is_permanent: bool = False
     after_ms: int | None = None
+    error: BaseException | None = field(default=None, compare=False, repr=False)
 
 
 def decide(
@@ -113,7 +122,7 @@ def decide(
     """
     made = attempts_made + 1
     if failure.is_permanent or made >= max_attempts:
-        return Failed(failure.reason, failure.trace)
+        return Failed(failure.reason, failure.trace, failure.error)
     wait = failure.after_ms
     if wait is None:
         wait = backoff_policy.delay_ms(backoff, made, random)

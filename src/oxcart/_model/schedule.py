@@ -13,7 +13,7 @@ from oxcart._model.clock import epoch_ms
 from oxcart._model.cron import LAST_MS, cron_of, zone_of
 from oxcart._model.duration import Duration, to_ms
 from oxcart._model.json import JsonValue
-from oxcart._model.options import PLAIN_OPTIONS, JobOptions, check_aware
+from oxcart._model.options import PLAIN_OPTIONS, JobOptions, check_aware, check_kind
 from oxcart.errors import ConfigError
 
 _MAX_ID_LENGTH = 200
@@ -131,10 +131,12 @@ class Schedule:
             raise ConfigError(f"end is {self.end}, which is not after start, {self.start}")
         if self.immediately and self.start is not None:
             raise ConfigError("immediately cannot be given together with start")
-        if self.limit is not None and (isinstance(self.limit, bool) or self.limit < 1):
+        if self.limit is not None and (type(self.limit) is not int or self.limit < 1):
             raise ConfigError(f"limit is {self.limit!r}; it must be a whole number from 1")
 
     def _check_pattern(self) -> None:
+        check_kind("cron pattern", self.pattern, str)
+        check_kind("tz", self.tz, str)
         if self.offset is not None:
             raise ConfigError("offset cannot be given together with a cron pattern")
         if self.tz is not None:
@@ -249,7 +251,7 @@ def _aligned(now_ms: int, every_ms: int, offset: int) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerInfo:
-    """What stands in the server of a scheduler.
+    """What stands in the server of a scheduler. Its ``repr`` leaves the payload out.
 
     Attributes:
         id: the scheduler's id.
@@ -271,7 +273,7 @@ class SchedulerInfo:
     iterations: int = 0
     schedule: Schedule | None = None
     offset_ms: int | None = None
-    data: JsonValue = field(default_factory=dict)
+    data: JsonValue = field(default_factory=dict, repr=False)
     options: JobOptions = PLAIN_OPTIONS
     is_legacy: bool = False
     problem: str | None = None
@@ -301,6 +303,8 @@ def looks_legacy(scheduler_id: str) -> bool:
 
 
 def _problem_of_id(scheduler_id: str) -> str | None:
+    if not isinstance(scheduler_id, str):
+        return "must be text"
     if not 1 <= len(scheduler_id) <= _MAX_ID_LENGTH:
         return f"must be 1 to {_MAX_ID_LENGTH} characters"
     if _CONTROL.search(scheduler_id):

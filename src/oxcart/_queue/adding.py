@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from oxcart._model.clock import Clock
-from oxcart._model.job import JobSpec, made_of
+from oxcart._model.job import JobSpec, check_spec, made_of
 from oxcart._model.json import JsonValue
 from oxcart._model.options import job_options
 from oxcart._queue.base import QueueBase
@@ -19,7 +19,7 @@ from oxcart._store.calls.adding import Added, EncodedJob, add_jobs, encode_job, 
 from oxcart._store.slots import check_slots
 from oxcart._store.store import Store
 from oxcart._wire.keys import QueueKeys
-from oxcart.errors import OxcartError
+from oxcart.errors import ConfigError, OxcartError
 from oxcart.job import Job
 
 
@@ -79,6 +79,8 @@ class QueueAdds(QueueBase):
             ParentConflict: the same.
             StoreUnavailable: as ``add``; some batches were added.
         """
+        if isinstance(specs, JobSpec):
+            raise ConfigError("add_many takes a list of JobSpec; add_spec takes one")
         specs = list(specs)  # not every sequence can be sliced
         encoded = [self._encode(spec) for spec in specs]
         if not self._is_open:
@@ -116,11 +118,15 @@ class QueueAdds(QueueBase):
         return await self._write(add_jobs(self._keys, jobs, clock=self._clock, nonce=nonce))
 
     def _encode(self, spec: JobSpec) -> EncodedJob:
-        parent = spec.options.parent
-        if parent is not None:
-            parents_queue = QueueKeys(parent.prefix or self._keys.prefix, parent.queue)
-            check_slots(self._store.location, self._keys, parents_queue)
-        return encode_job(spec, prefix=self._keys.prefix)
+        try:
+            parent = spec.options.parent
+            if parent is not None:
+                parents_queue = QueueKeys(parent.prefix or self._keys.prefix, parent.queue)
+                check_slots(self._store.location, self._keys, parents_queue)
+            return encode_job(spec, prefix=self._keys.prefix)
+        except AttributeError:
+            check_spec(spec)
+            raise
 
     def _job_of(self, spec: JobSpec, added: Added) -> Job[JsonValue]:
         check_added(spec, added, self._keys)

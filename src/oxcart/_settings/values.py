@@ -122,14 +122,7 @@ def check_redis_url(url: str) -> None:
     """
     if Address.parse(url).kind is not Kind.SINGLE:
         return
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        # Its text repeats what it took for a port: a part of a password.
-        raise ConfigError(
-            f"it cannot be read; it wants the form redis://host:6379/0, and {_ENCODE}"
-        ) from None
+    parts = urlsplit(url)
     is_cut = "@" in f"{parts.path}{parts.query}{parts.fragment}"
     databases = parse_qs(parts.query, keep_blank_values=True).get("db", [])
     if parts.scheme != "unix":

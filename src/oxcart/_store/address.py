@@ -61,17 +61,28 @@ class Address:
                 hold a password.
         """
         kind = kind_of(url)
+        parts = _split(url, kind)
         if kind is Kind.SINGLE:
             return cls(kind=kind, url=url)
-        scheme = url.partition("://")[0]
-        try:
-            parts = urlsplit(url)
-        except ValueError as error:
-            raise ConfigError(f"the Redis URL ({scheme}://…) cannot be read: {error}") from error
         path = [part for part in parts.path.split("/") if part]
         if kind is Kind.CLUSTER:
             return _cluster(parts, path)
         return _sentinel(parts, path)
+
+
+def _split(url: str, kind: Kind) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        if kind is Kind.SINGLE:  # the others have several hosts, each with a port
+            _ = parts.port
+    except ValueError:
+        # Its text repeats what it could not read, such as a part of a password.
+        raise ConfigError(
+            f"the Redis URL ({url.partition('://')[0]}://…) cannot be read; it wants "
+            "the form redis://:password@host:6379/0, and a password with /, ?, #, @ or anything "
+            "beyond ASCII in it needs that percent-encoded, such as %2F for /"
+        ) from None
+    return parts
 
 
 def _cluster(parts: SplitResult, path: list[str]) -> Address:
@@ -119,7 +130,10 @@ def kind_of(url: str) -> Kind:
     Raises:
         ConfigError: the scheme is not known.
     """
-    kind = _KINDS.get(url.partition("://")[0]) if "://" in url else None
+    try:
+        kind = _KINDS.get(url.partition("://")[0]) if "://" in url else None
+    except (TypeError, AttributeError):  # no text
+        kind = None
     if kind is None:
         raise ConfigError(
             "the Redis URL must start with redis://, rediss:// or unix://, with redis+cluster:// "

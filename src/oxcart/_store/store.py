@@ -13,7 +13,7 @@ from oxcart._store.connection import Timeouts, aclose_client, async_client, drop
 from oxcart._store.lines import Lines
 from oxcart._store.location import Location
 from oxcart._store.translate import is_missing_script, translated
-from oxcart.errors import StoreError, StoreTimeout, StoreUnavailable
+from oxcart.errors import ConfigError, StoreError, StoreTimeout, StoreUnavailable
 
 if TYPE_CHECKING:
     from oxcart._store.connection import AsyncClient
@@ -37,6 +37,7 @@ class Store:
             WeakKeyDictionary()
         )
         self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, Lines] = WeakKeyDictionary()
+        self._ended: WeakKeyDictionary[asyncio.AbstractEventLoop, str] = WeakKeyDictionary()
 
     async def run(self, call: Call[T]) -> T:
         """Send one call and read its reply.
@@ -152,6 +153,19 @@ class Store:
             with suppress(StoreError), translated("close"):
                 await aclose_client(client)
 
+    async def end(self, owner: str) -> None:
+        """Close the connections of the running loop; none is opened there before ``begin``.
+
+        Args:
+            owner: whose store it is, for the error of whoever uses it nevertheless.
+        """
+        self._ended[asyncio.get_running_loop()] = owner
+        await self.aclose()
+
+    def begin(self) -> None:
+        """Open connections of the running loop again when they are needed."""
+        self._ended.pop(asyncio.get_running_loop(), None)
+
     async def _make_ready_again(self, error: StoreUnavailable, *, is_repeatable: bool) -> None:
         """After a connection broke, see that the server is there; raise what may not be retried."""
         if isinstance(error, StoreTimeout):
@@ -173,6 +187,10 @@ class Store:
         loop = asyncio.get_running_loop()
         client = self._clients.get(loop)
         if client is None:
+            if loop in self._ended:
+                raise ConfigError(
+                    f"{self._ended[loop]} was closed by aclose(): `async with` opens it again"
+                )
             url = await self.location.aurl()
             # Another task of this loop may have made the client meanwhile.
             client = self._clients.get(loop) or async_client(url, self.timeouts)

@@ -10,7 +10,7 @@ from oxcart._store.call import Call
 from oxcart._store.connection import Timeouts, close_client, sync_client
 from oxcart._store.location import Location
 from oxcart._store.translate import is_missing_script, translated
-from oxcart.errors import StoreTimeout, StoreUnavailable
+from oxcart.errors import ConfigError, StoreTimeout, StoreUnavailable
 
 if TYPE_CHECKING:
     from oxcart._store.connection import SyncClient
@@ -30,6 +30,7 @@ class SyncStore:
         self.location = location
         self.timeouts = timeouts or Timeouts()
         self._client: SyncClient | None = None
+        self._ended: str | None = None
         self._making = threading.Lock()
 
     def run(self, call: Call[T]) -> T:
@@ -75,6 +76,24 @@ class SyncStore:
         if client is not None:
             close_client(client)
 
+    def end(self, owner: str) -> None:
+        """Close the connections; none is opened before ``begin``; see ``Store.end``."""
+        self._ended = owner
+        self.close()
+
+    def begin(self) -> None:
+        """Open connections again when they are needed."""
+        self._ended = None
+
+    def ensure_open(self) -> None:
+        """Check that connections may be opened.
+
+        Raises:
+            ConfigError: whoever owns the store has closed it.
+        """
+        if self._ended is not None:
+            raise ConfigError(f"{self._ended} was closed by close(): `with` opens it again")
+
     def _try_twice(self, send: Callable[[], T], *, is_repeatable: bool) -> T:
         """Send; if the connection broke, see that the server is there and send once more."""
         try:
@@ -98,6 +117,7 @@ class SyncStore:
         """The client; a cluster's asks for the nodes when it is made, and may fail then."""
         with self._making:
             if self._client is None:
+                self.ensure_open()
                 self._client = sync_client(self.location.url(), self.timeouts)
             return self._client
 

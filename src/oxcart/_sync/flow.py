@@ -7,11 +7,12 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
-from typing import Any
+from typing import Any, Self
 
 from oxcart._engine.locating import locate
 from oxcart._model.clock import Clock, ServerClock
 from oxcart._model.flow import Flow, FlowNode
+from oxcart._model.job import check_spec
 from oxcart._model.links import ParentRef
 from oxcart._queue.sending import check_added, record_of
 from oxcart._store.calls import flows, reading, switching
@@ -25,6 +26,7 @@ from oxcart._sync.closing import Closing
 from oxcart._sync.job import Job
 from oxcart._sync.queue import Queue
 from oxcart._wire.keys import DEFAULT_PREFIX, QueueKeys, split_job_key
+from oxcart.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +103,19 @@ class FlowProducer(Closing):
 
     def add_many(self, trees: Iterable[Flow | FlowNode]) -> list[FlowJob]:
         """Add several flows in one atomic step: all of them or nothing; see ``add``."""
+        if isinstance(trees, Flow | FlowNode):
+            raise ConfigError("add_many takes a list of flows; add takes one")
         all_flows = [tree if isinstance(tree, Flow) else Flow(tree) for tree in trees]
         if not all_flows:
             return []
         placed = [item for flow in all_flows for item in self._place(flow)]
         check_slots(self._store.location, *{item.keys for item in placed})
-        encoded = [_encode(item, self._prefix) for item in placed]
+        try:
+            encoded = [_encode(item, self._prefix) for item in placed]
+        except AttributeError:
+            for item in placed:
+                check_spec(item.node.spec)
+            raise
         self._open({item.keys for item in placed})
         call = flows.add_flow(encoded, clock=self._clock, nonce=uuid.uuid4().hex)
         added = self._store.run(call)
@@ -132,9 +141,19 @@ class FlowProducer(Closing):
         return self._read(QueueKeys(self._prefix, queue), job_id, depth, max_children)
 
     def close(self) -> None:
-        """Close the producer's own connections."""
+        """Close the producer's own connections; what uses it afterwards raises ``ConfigError``.
+
+        Entering it as a context manager opens it again, as often as one likes. One for asyncio is
+        closed for the running event loop alone.
+        """
         if self._owns_store:
-            self._store.close()
+            self._store.end("the flow producer")
+
+    def __enter__(self) -> Self:
+        """Return the same; open again if it was closed."""
+        if self._owns_store:
+            self._store.begin()
+        return self
 
     def _queue(self, keys: QueueKeys) -> Queue:
         queue = self._queues.get(keys)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from os import PathLike
+from typing import Self
 
 from oxcart._engine.locating import locate
 from oxcart._model.clock import Clock, ServerClock
@@ -70,9 +71,19 @@ class Queue(
         )
 
     def close(self) -> None:
-        """Close the queue's own connections."""
+        """Close the queue's own connections; what uses it afterwards raises ``ConfigError``.
+
+        Entering it as a context manager opens it again, as often as one likes. One for asyncio is
+        closed for the running event loop alone.
+        """
         if self._owns_store:
-            self._store.close()
+            self._store.end(f"queue {self.name!r}")
+
+    def __enter__(self) -> Self:
+        """Return the same; open again if it was closed."""
+        if self._owns_store:
+            self._store.begin()
+        return self
 
     def __repr__(self) -> str:
         """Show the queue's name."""

@@ -36,6 +36,7 @@ SHORTEST_S = 0.01
 
 def wait_for_result(store: SyncStore, keys: QueueKeys, job_id: str, timeout: Duration) -> JsonValue:
     """Wait for a job's result; see ``Job.result``."""
+    store.ensure_open()  # the wait has a connection of its own
     wait = _Wait(store, keys, job_id, to_seconds(timeout, what="timeout"))
     try:
         return wait.run()

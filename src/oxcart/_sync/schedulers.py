@@ -65,6 +65,11 @@ class QueueSchedulers(QueueBase):
             StoreUnavailable: the server cannot be reached.
         """
         check_scheduler_id(scheduler_id)
+        if not isinstance(schedule, Schedule):
+            raise ConfigError(
+                f"the schedule of scheduler {scheduler_id!r} is {schedule!r}; make it by "
+                "Schedule.every('1h') or Schedule.cron('0 8 * * *')"
+            )
         template = _template_of(scheduler_id, options)
         spec = JobSpec(name=name, data={} if data is None else data, options=template)
         encoded = scheduling.encode_scheduler(scheduler_id, schedule, spec)

@@ -36,7 +36,7 @@ class EventName(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueEvent:
-    """One entry of a queue's event stream.
+    """One entry of a queue's event stream. Its ``repr`` leaves ``data`` out, as others' do.
 
     Attributes:
         id: the entry's id; reading may be resumed after it.
@@ -48,7 +48,7 @@ class QueueEvent:
     id: str
     name: str
     job_id: str | None = None
-    data: dict[str, JsonValue] = field(default_factory=dict)
+    data: dict[str, JsonValue] = field(default_factory=dict, repr=False)
 
 
 _JSON_FIELDS = {(EventName.COMPLETED, "returnvalue"), (EventName.PROGRESS, "data")}

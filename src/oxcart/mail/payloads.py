@@ -6,7 +6,7 @@ known are passed over, as the site's other programs may add some.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -19,7 +19,17 @@ _SECRET_LENGTH = 2_000
 _LINK_LENGTH = 2_000
 
 
-class _Payload(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class _Unshown(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What is not shown: whoever reads a token or a code can act as the recipient."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("…", "")]
+
+
+class _Payload(_Unshown, frozen=True, kw_only=True, rename="camel"):
     """What all four have in common.
 
     Raises:
@@ -42,7 +52,7 @@ class WelcomePayload(_Payload, frozen=True, kw_only=True):
     type: Literal["welcome"] = "welcome"
 
 
-class VerificationMetadata(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class VerificationMetadata(_Unshown, frozen=True, kw_only=True, rename="camel"):
     """What a verification mail needs besides the recipient."""
 
     token: str
@@ -58,7 +68,7 @@ class VerificationPayload(_Payload, frozen=True, kw_only=True):
     metadata: VerificationMetadata
 
 
-class PasswordResetMetadata(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class PasswordResetMetadata(_Unshown, frozen=True, kw_only=True, rename="camel"):
     """What a password-reset mail needs besides the recipient."""
 
     reset_code: str

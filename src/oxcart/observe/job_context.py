@@ -1,7 +1,8 @@
 """The job that a line or an error belongs to, looked up when there is one to write.
 
 A running handler's job is in a context variable already. Nothing is bound for the log's sake: a job
-that logs nothing costs nothing, and threads that run handlers have it like tasks.
+that logs nothing costs nothing, and threads that run handlers have it like tasks. The hooks of a
+job that failed run with the variables of its last attempt.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _ended: dict[tuple[str, str], Redactor] = {}
 
 
 def running_job() -> JobContext | None:
-    """The job whose handler is running here, if one is."""
+    """The job whose handler, or whose hook of ``on_failure``, is running here, if one is."""
     try:
         return current_job()
     except ConfigError:

@@ -1,7 +1,7 @@
 """Reporting jobs that failed for good: each once, with its last error, never with its payload.
 
-A middleware notes what an attempt raised; the hook that is told of a job's end sends it. Between
-them only the note is kept, not the error with all that its frames hold.
+The hook that is told of a job's end sends the report. It runs with the context variables of the
+job's last attempt, in which a middleware has noted what Sentry knows of that one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from collections import OrderedDict
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -24,8 +24,6 @@ from oxcart import (
     FailedJob,
     GiveBack,
     JobContext,
-    JobInterrupted,
-    OxcartError,
     RateLimited,
     WaitForChildren,
 )
@@ -35,11 +33,7 @@ from oxcart.observe.redaction import Redactor
 from oxcart.observe.sentry_events import event_of, hide_in_event
 from oxcart.observe.sentry_lines import watch_lines
 
-MAX_NOTED = 512
-"""How many attempts' errors are remembered until it is known what became of their jobs."""
 SHOWN_ATTEMPTS = 10
-MAX_REASON = 8_000
-"""How many characters of an error the engine keeps as a reason."""
 
 _NO_FAILURE = (Delay, GiveBack, RateLimited, WaitForChildren)
 _apps: weakref.WeakKeyDictionary[App, JobReports] = weakref.WeakKeyDictionary()
@@ -47,26 +41,21 @@ _reports: weakref.WeakSet[JobReports] = weakref.WeakSet()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Note:
-    """What is known of the attempt that a job's end came from.
+class _Attempt:
+    """An attempt that failed.
 
     Attributes:
-        event: tells its error; ``None`` if no handler ran.
-        reasons: what the engine may call the error.
-        scope: what was noted in Sentry while the attempt ran.
-        attempts: how many attempts were made, if it is known.
-        max_attempts: how many it may have.
-        traces: the tracebacks of the attempts before, oldest first.
-        at_ms: when it was taken.
+        job: its job.
+        error: what it raised, before the middlewares around this one saw it.
+        scope: what was noted in Sentry while it ran.
     """
 
-    event: dict[str, Any] | None = None
-    reasons: tuple[str, ...] = ()
-    scope: Scope | None = None
-    attempts: int | None = None
-    max_attempts: int | None = None
-    traces: tuple[str, ...] = ()
-    at_ms: int | None = None
+    job: JobContext
+    error: BaseException
+    scope: Scope
+
+
+_attempt: ContextVar[_Attempt] = ContextVar("oxcart_sentry_attempt")
 
 
 class JobReports:
@@ -86,7 +75,6 @@ class JobReports:
     def __init__(self, app: App | None = None, *, secrets: frozenset[str] = frozenset()) -> None:
         self._app = None if app is None else weakref.ref(app)
         self._secrets = frozenset(secrets)
-        self._notes: OrderedDict[tuple[str, str], _Note] = OrderedDict()
         watch_lines(logging.getLogger("oxcart"))
         if not _reports:
             Scope.get_global_scope().add_event_processor(_complete)
@@ -119,55 +107,24 @@ class JobReports:
         """Report a job that failed for good."""
         if not sentry_sdk.get_client().is_active():
             return
-        note = self._notes.pop((failed.queue, failed.id), None)
-        if note is None or not _is_about(note, failed.reason):
-            # Nothing ran here: it was refused, or its handler never ended. Or a middleware made
-            # another error of the one that was noted, and the attempt is the same.
-            found = await self._look_up(failed)
-            is_noted = note is not None and note.attempts == found.attempts
-            note = note if note is not None and is_noted else found
+        job = running_job()
+        attempt = _attempt.get(None)
+        if attempt is not None and attempt.job is not job:
+            attempt = None
         redactor = Redactor(failed.data, self.secrets_of(failed.queue, failed.name))
-        scope = (note.scope or Scope.get_isolation_scope()).fork()
-        if note.scope is None:
+        scope = (attempt.scope if attempt else Scope.get_isolation_scope()).fork()
+        if attempt is None:
             scope.clear_breadcrumbs()
         scope.add_event_processor(lambda event, _: hide_in_event(event, redactor))
         with use_isolation_scope(scope):
-            sentry_sdk.capture_event(_event(failed, note))  # type: ignore[arg-type]  # as a dict
+            event = _event(failed, _error_of(failed, attempt), job)
+            sentry_sdk.capture_event(event)  # type: ignore[arg-type]  # as a dict
 
     def _note(self, job: JobContext, error: BaseException, scope: Scope) -> None:
-        cause = _sole(error)
-        if isinstance(cause, _NO_FAILURE):
+        if isinstance(_sole(error), _NO_FAILURE):
             return
         note_failed(job, self.secrets_of(job.queue, job.name))
-        self._notes[job.queue, job.job_id] = _Note(
-            event=event_of(error),
-            reasons=_reasons(error, cause),
-            scope=scope,
-            attempts=job.attempt,
-            max_attempts=job.max_attempts,
-            traces=job.record.stacktrace,
-            at_ms=job.record.processed_at_ms,
-        )
-        self._notes.move_to_end((job.queue, job.job_id))
-        if len(self._notes) > MAX_NOTED:
-            self._notes.popitem(last=False)
-
-    async def _look_up(self, failed: FailedJob) -> _Note:
-        app = self._app and self._app()
-        if not app:
-            return _Note()
-        try:
-            job = await app.queue(failed.queue).get_job(failed.id)
-        except OxcartError:
-            return _Note()
-        if job is None:  # kept no longer
-            return _Note()
-        return _Note(
-            attempts=job.attempts_made,
-            max_attempts=job.options.max_attempts,
-            traces=job.stacktrace[:-1],
-            at_ms=job.processed_at_ms,
-        )
+        _attempt.set(_Attempt(job=job, error=error, scope=scope))
 
     def secrets_of(self, queue: str, name: str) -> frozenset[str]:
         """The keys that are secret in the payloads of a job name."""
@@ -183,51 +140,66 @@ def _complete(event: Any, _: Any) -> Any:
         return event
     facts = _facts(job.queue, job.name, job.job_id, job.attempt, job.max_attempts)
     event["tags"] = {**_tags(facts), **(event.get("tags") or {})}
-    event["contexts"] = {**(event.get("contexts") or {}), "job": facts}
+    contexts = event.get("contexts") or {}
+    event["contexts"] = {**contexts, "job": {**(contexts.get("job") or {}), **facts}}
     names = (reports.secrets_of(job.queue, job.name) for reports in _reports)
     return hide_in_event(event, redactor_of(job, frozenset().union(*names)))
 
 
-def _event(failed: FailedJob, note: _Note) -> dict[str, Any]:
-    facts = _facts(failed.queue, failed.name, failed.id, note.attempts, note.max_attempts)
-    event: dict[str, Any] = note.event or {"logentry": {"message": failed.reason}}
-    if note.event is not None and note.event["exception"]["values"][-1]["type"] == "CancelledError":
-        # The engine knows why it cancelled the handler.
-        timed_out = failed.reason.startswith("timed out")
-        kind = "TimeoutError" if timed_out else "CancelledError"
-        event["exception"]["values"][-1] |= {"type": kind, "value": failed.reason}
+def _error_of(failed: FailedJob, attempt: _Attempt | None) -> BaseException | None:
+    """The error to tell: what the handler raised, if a middleware made another one of it."""
+    if attempt is None or isinstance(_sole(attempt.error), asyncio.CancelledError):
+        return failed.error  # the engine knows why it cancelled the handler
+    return attempt.error if _led_to(attempt.error, failed.error) else failed.error
+
+
+def _led_to(first: BaseException, last: BaseException | None) -> bool:
+    seen: set[int] = set()
+    while last is not None and id(last) not in seen:
+        if last is first:
+            return True
+        seen.add(id(last))
+        last = last.__cause__ or last.__context__
+    return False
+
+
+def _event(
+    failed: FailedJob, error: BaseException | None, job: JobContext | None
+) -> dict[str, Any]:
+    max_attempts = job.max_attempts if job else None
+    facts = _facts(failed.queue, failed.name, failed.id, failed.attempts_made, max_attempts)
+    event: dict[str, Any] = {} if error is None else event_of(error)
+    if isinstance(error, asyncio.CancelledError):
+        event["exception"]["values"][-1]["value"] = failed.reason
     event |= {
         "level": "error",
         "logger": "oxcart.jobs",
+        "logentry": {"message": failed.reason},
         "transaction": failed.name,
         "fingerprint": ["{{ default }}", failed.queue, failed.name],
         "tags": _tags(facts),
         "contexts": {"job": {**facts, "reason": failed.reason}},
-        "breadcrumbs": {"values": _crumbs(note)},
+        "breadcrumbs": {"values": _crumbs(job) if job else []},
     }
     return event
 
 
 def _facts(
-    queue: str, name: str, job_id: str, attempts: int | None, max_attempts: int | None
+    queue: str, name: str, job_id: str, attempts: int, max_attempts: int | None
 ) -> dict[str, Any]:
-    facts = {
-        "queue": queue, "name": name, "id": job_id, "attempts": attempts,
-        "max_attempts": max_attempts,
-    }  # fmt: skip
-    return {key: value for key, value in facts.items() if value is not None}
+    facts: dict[str, Any] = {"queue": queue, "name": name, "id": job_id, "attempts": attempts}
+    return facts if max_attempts is None else {**facts, "max_attempts": max_attempts}
 
 
 def _tags(facts: dict[str, Any]) -> dict[str, str]:
     names = {"queue": "queue", "job_name": "name", "job_id": "id", "attempts": "attempts"}
-    return {tag: str(facts[key]) for tag, key in names.items() if key in facts}
+    return {tag: str(facts[key]) for tag, key in names.items()}
 
 
-def _crumbs(note: _Note) -> list[dict[str, Any]]:
+def _crumbs(job: JobContext) -> list[dict[str, Any]]:
     """The attempts before the last one."""
-    when = (
-        datetime.now(UTC) if note.at_ms is None else datetime.fromtimestamp(note.at_ms / 1e3, UTC)
-    )
+    at_ms = job.record.processed_at_ms
+    when = datetime.now(UTC) if at_ms is None else datetime.fromtimestamp(at_ms / 1e3, UTC)
     return [
         {
             "type": "error",
@@ -236,7 +208,7 @@ def _crumbs(note: _Note) -> list[dict[str, Any]]:
             "message": _headline(trace),
             "timestamp": when,
         }
-        for trace in note.traces[-SHOWN_ATTEMPTS:]
+        for trace in job.record.stacktrace[-SHOWN_ATTEMPTS:]
     ]
 
 
@@ -250,30 +222,3 @@ def _sole(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
-
-
-def _reasons(error: BaseException, cause: BaseException) -> tuple[str, ...]:
-    if isinstance(cause, asyncio.CancelledError):
-        return ("timed out after", "cancelled", "the handler was cancelled", *map(str, cause.args))
-    if isinstance(cause, JobInterrupted):
-        return ("the handler's thread was interrupted",)
-    return tuple(_text(item) for item in (error, cause))
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error) or type(error).__name__
-    # An exception whose text cannot be made.
-    except Exception:  # noqa: BLE001
-        return type(error).__name__
-
-
-def _is_about(note: _Note, reason: str) -> bool:
-    """Whether a job's end came from the attempt that was noted, and not from a later refusal."""
-    if "timed out after" in note.reasons and reason.startswith("timed out after"):
-        return True
-    return any(_cut(text) == _cut(reason) for text in note.reasons)
-
-
-def _cut(text: str) -> str:
-    return text[: MAX_REASON - 1].encode(errors="replace").decode()

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from random import random
 
 from oxcart._engine.executor import Executor
-from oxcart._engine.handler import FailedJob, Handlers
+from oxcart._engine.failure_hooks import start_hook
+from oxcart._engine.handler import Handlers
 from oxcart._engine.hold import Hold
 from oxcart._engine.running_job import CancelReason, RunningJob
 from oxcart._model.job import JobRecord
@@ -104,26 +105,18 @@ class JobRunner:
 
     async def tell_failure(self, ran: Ran, reason: str, budget: Budget) -> None:
         """Call the hooks of a job that failed for good; what they raise is logged."""
-        handler = ran.running.handler if ran.running else None
-        record = ran.record
-        if handler is None or handler.on_failure is None or record is None:
+        if ran.running is None:
             return
-        failed = FailedJob(
-            id=record.id,
-            name=record.name,
-            queue=self._keys.queue,
-            data=None if record.corruption else record.data,
-            reason=reason,
-        )
+        error = ran.outcome.error if isinstance(ran.outcome, Failed) else None
+        hook = start_hook(ran.running, self._keys.queue, reason, error)
+        if hook is None:
+            return
         try:
             async with asyncio.timeout(max(SHORTEST_HOOK_S, budget.tell_at - time.monotonic())):
-                await handler.on_failure(failed)
-        except asyncio.CancelledError:
-            raise
-        # A hook is the user's code: what it raises must not keep the message from its place.
-        except BaseException:
+                await hook
+        except TimeoutError:
             log.exception(
-                "job.on_failure_hook_failed queue=%s job_id=%s", self._keys.queue, record.id
+                "job.on_failure_hook_failed queue=%s job_id=%s", self._keys.queue, ran.job_id
             )
 
     def _taken(
@@ -174,7 +167,7 @@ def _out_of_time(record: Record, options: JobOptions, budget: Budget) -> Outcome
         "give it a longer time-out, or the job less to do"
     )
     return decide(
-        Failure(reason=reason, trace=reason),
+        Failure(reason=reason, trace=reason, error=TimeoutError(reason)),
         attempts_made=attempts_made(record.receive_count, options),
         max_attempts=options.max_attempts,
         backoff=options.backoff,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
 import redis
 from tests.integration.engine.running import is_in, running, until
 
-from oxcart import App, FailedJob, JobState, Queue
+from oxcart import App, Delay, FailedJob, JobState, Queue, current_job
+from oxcart.errors import ConfigError, LockLost, PayloadError
+
+_mood: ContextVar[str] = ContextVar("mood", default="")
 
 
 @pytest.fixture
@@ -170,9 +175,20 @@ async def test_hook_hears_of_a_job_that_failed_for_good_once(
         failed = await is_in(queue, job, JobState.FAILED)
         await until(lambda: _is(heard), what="the hook to be called")
 
-    assert [FailedJob(
-        id=job.id, name="bad", queue="default", data=data[kind], reason=str(failed.failed_reason)
-    )] == heard  # fmt: skip
+    assert [
+        FailedJob(
+            id=job.id,
+            name="bad",
+            queue="default",
+            data=data[kind],
+            reason=str(failed.failed_reason),
+            attempts_made=2 if kind == "attempts" else 1,
+        )
+    ] == heard
+    error = heard[0].error
+    assert (PayloadError if kind == "payload" else ValueError) is type(error)
+    assert str(error) == failed.failed_reason
+    assert error.__traceback__ is not None
 
 
 @pytest.mark.parametrize(
@@ -204,6 +220,84 @@ async def test_hook_hears_of_a_job_that_failed_without_being_run(
         await until(lambda: _is(heard), what="the hook to be called")
 
     assert [(job.id, data)] == [(failed.id, failed.data) for failed in heard]
+    assert (1, None) == (heard[0].attempts_made, heard[0].error)
+
+
+@pytest.mark.parametrize("how", ["timed out", "cancelled", "result", "no attempt counted"])
+async def test_hook_gets_the_error_of_the_last_attempt_however_it_ended(
+    app: App, queue: Queue, how: str
+) -> None:
+    heard: list[FailedJob] = []
+    is_running = asyncio.Event()
+
+    async def listen(failed: FailedJob) -> None:
+        heard.append(failed)
+
+    @app.job(timeout="10ms" if how == "timed out" else None, on_failure=listen, attempts=1)
+    async def work() -> object:
+        is_running.set()
+        if how == "no attempt counted" and current_job().record.attempts_started == 1:
+            raise Delay("1ms")
+        if how in ("timed out", "cancelled"):
+            await asyncio.Event().wait()
+        if how == "result":
+            return object()
+        raise KeyError("the last")
+
+    job = await work.enqueue()
+    async with running(app.worker()):
+        await is_running.wait()
+        if how == "cancelled":
+            await job.cancel("no longer wanted")
+        failed = await is_in(queue, job, JobState.FAILED)
+        await until(lambda: _is(heard), what="the hook to be called")
+
+    expected: dict[str, type[BaseException]] = {
+        "timed out": TimeoutError,
+        "cancelled": asyncio.CancelledError,
+        "result": PayloadError,
+        "no attempt counted": KeyError,
+    }
+    assert expected[how] is type(heard[0].error)
+    assert str(heard[0].error) == failed.failed_reason
+    assert 1 == heard[0].attempts_made == failed.attempts_made
+
+
+@pytest.mark.parametrize("kind", ["raised", "refused", "in a thread"])
+async def test_hook_may_ask_for_its_job_and_can_no_longer_write_to_it(
+    app: App, queue: Queue, kind: str
+) -> None:
+    seen: list[tuple[str, int, object]] = []
+    refused: list[BaseException] = []
+
+    def look() -> None:
+        job = current_job()
+        seen.append((job.job_id, job.attempt, _mood.get()))
+        try:
+            job.ensure_lock()
+        except LockLost as error:
+            refused.append(error)
+
+    async def on_loop(_: FailedJob) -> None:
+        look()
+
+    def in_thread(_: FailedJob) -> None:
+        look()
+
+    @app.job(attempts=2, backoff=None, on_failure=in_thread if kind == "in a thread" else on_loop)
+    async def work(number: int) -> None:
+        _mood.set("bound by the handler")
+        raise ValueError("no")
+
+    job = await queue.add("work", {"x": 1} if kind == "refused" else {"number": 1}, attempts=2)
+    async with running(app.worker()):
+        await is_in(queue, job, JobState.FAILED)
+        await until(lambda: _is(refused), what="the hook to be called")
+
+    expected = (job.id, 1, "") if kind == "refused" else (job.id, 2, "bound by the handler")
+    assert [expected] == seen
+    with pytest.raises(ConfigError, match="outside a handler"):
+        current_job()
 
 
 async def test_hook_that_raises_does_not_stop_the_worker(app: App, queue: Queue, good: Any) -> None:

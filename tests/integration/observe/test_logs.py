@@ -58,9 +58,18 @@ async def fail(name: str) -> None:
     raise ValueError("two\\nlines with token={secret}")
 
 
-@app.job(queue="shop", attempts=1, secrets=frozenset({{"iban"}}))
+async def apologise(failed: oxcart.FailedJob) -> None:
+    log.info("told on the loop: %s", failed.reason)
+
+
+@app.job(queue="shop", attempts=1, secrets=frozenset({{"iban"}}), on_failure=apologise)
 async def refuse(iban: str) -> None:
     raise ValueError("no such account " + iban)
+
+
+@app.on_failure
+def note(failed: oxcart.FailedJob) -> None:
+    log.info("told in a thread of %s", failed.id)
 """
 SECRETS = ("DE02120300000000202051", "hunter22", "abc-reset", "tok-4711", "s3cret-value")
 
@@ -76,14 +85,15 @@ def output_of_worker(
     queue.add("count", {"upto": 3}, job_id="count-1")
     queue.add("fail", {"name": "x"}, attempts=2, job_id="fail-1")
     queue.add("refuse", {"iban": SECRETS[0]}, job_id="refuse-1")
+    queue.add("pay", {"amount": "much"}, job_id="misfit-1")
     queue.close()
     env = environment(folder, REDIS_URL=valkey_url, PYTHONPATH=str(folder), **variables)
     base = f"{prefix}:shop"
     with running("worker", "shop:app", "--name", "w1", env=env, folder=folder) as worker:
         wait_until_sync(
-            lambda: valkey.zcard(f"{base}:completed") == 2 and valkey.zcard(f"{base}:failed") == 2,
+            lambda: valkey.zcard(f"{base}:completed") == 2 and valkey.zcard(f"{base}:failed") == 3,
             within=30,
-            what="four jobs to end",
+            what="five jobs to end",
         )
         worker.send_signal(signal.SIGTERM)
         assert 0 == worker.wait(30)
@@ -113,6 +123,14 @@ def test_production_logs_one_json_object_a_line_that_names_its_job_and_no_secret
     assert by_event["counted"]["ran_in"].startswith("oxcart-handler")
     assert [1, 2] == [line["attempt"] for line in lines if line["event"] == "not found"]
     assert "KeyError: 'x'" in by_event["not found"]["exception"]
+    # And those of the hooks of jobs that failed for good, also of one that was not run.
+    assert ("shop", "refuse-1", "refuse", 1) == of_job(
+        "told on the loop: no such account [redacted]"
+    )
+    assert ("shop", "refuse-1", "refuse", 1) == of_job("told in a thread of refuse-1")
+    assert ("shop", "fail-1", "fail", 2) == of_job("told in a thread of fail-1")
+    assert ("shop", "misfit-1", "pay", 1) == of_job("told in a thread of misfit-1")
+
     url = "redis://[redacted]@cache.example/0 and https://bank.example/?token=[redacted]&page=2"
     assert url in by_event
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import weakref
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -14,7 +17,6 @@ from tests.integration.observe.envelopes import SentryServer
 from tests.support import wait_until
 
 from oxcart import App, CallNext, Delay, Fail, JobContext, JobState, Queue, Retry, Worker, fixed
-from oxcart.observe import sentry_jobs
 from oxcart.observe.sentry import report_jobs
 from oxcart.observe.sentry_jobs import JobReports
 
@@ -372,22 +374,107 @@ async def test_reports_are_declared_once_however_often_they_are_asked_for(
     assert 1 == len(sentry.events)
 
 
-async def test_notes_of_attempts_do_not_pile_up(
-    app: App, sentry: SentryServer, monkeypatch: pytest.MonkeyPatch
+async def test_error_of_the_worker_is_told_and_not_one_that_a_middleware_swallowed(
+    app: App, sentry: SentryServer
 ) -> None:
-    monkeypatch.setattr(sentry_jobs, "MAX_NOTED", 5)
+    @app.middleware
+    async def swallow(job: JobContext, call_next: CallNext) -> object:
+        try:
+            return await call_next(job)
+        except KeyError:
+            return object()  # no JSON
+
     report_jobs(app)
-    reports = JobReports.of(app)
+
+    @app.job(attempts=1)
+    async def sell() -> None:
+        raise KeyError("horse")
+
+    async with running(app.worker()):
+        await sell.enqueue()
+        event = await sentry.event()
+
+    assert "KeyError" not in str(event["exception"])
+    assert "what the handler returned" in error_of(event)[1]
+
+
+async def test_job_whose_handler_does_not_end_is_reported_with_what_names_it(
+    app: App, sentry: SentryServer
+) -> None:
+    report_jobs(app)
+    may_end = asyncio.Event()
+
+    @app.job(attempts=1, timeout="10ms")
+    async def stubborn() -> None:
+        while not may_end.is_set():
+            with suppress(asyncio.CancelledError):
+                await may_end.wait()
+
+    async with running(app.worker()):
+        job = await stubborn.enqueue()
+        try:
+            # The worker reports besides that the handler ignores it.
+            await wait_until(lambda: len(sentry.events) == 2, what="two events")
+        finally:
+            may_end.set()
+
+    (event,) = [item for item in sentry.events if item["logger"] == "oxcart.jobs"]
+    assert "TimeoutError" == error_of(event)[0]
+    assert {"queue": "default", "job_name": "stubborn", "job_id": job.id, "attempts": "1"} == (
+        event["tags"]
+    )
+
+
+async def test_more_jobs_than_any_memory_holds_are_reported_each_with_its_own_error(
+    app: App, sentry: SentryServer
+) -> None:
+    """They fail for good together, long after the first of them raised."""
+    report_jobs(app)
+    count = 600
+    all_run = asyncio.Barrier(count)
+
+    @app.job(attempts=1)
+    async def work(number: int) -> None:
+        try:
+            raise ValueError(f"number {number}")
+        finally:
+            await all_run.wait()
+
+    async with running(app.worker({"default": count})):
+        jobs = await app.queue("default").add_many([work.spec(number) for number in range(count)])
+        # The SDK drops some of so many at once.
+        await wait_until(lambda: len(sentry.events) >= 50, what="reports")
+
+    number_of = {job.id: number for number, job in enumerate(jobs)}
+    for event in sentry.events:
+        number = number_of[event["tags"]["job_id"]]
+        assert ("ValueError", f"number {number}") == error_of(event)
+
+
+async def test_what_attempts_raised_is_not_kept(app: App, sentry: SentryServer) -> None:
+    report_jobs(app)
+    raised: list[weakref.ref[BaseException]] = []
+
+    class Later(Exception):  # a class of its own, as built-in ones take no reference
+        pass
 
     @app.job(attempts=2, backoff=fixed("1h"))
     async def work() -> None:
-        raise ValueError("later")
+        error = Later()
+        raised.append(weakref.ref(error))
+        raise error
 
     async with running(app.worker()):
         await app.queue("default").add_many([work.spec() for _ in range(20)])
         await all_started(app)
 
-    assert 5 == len(reports._notes)
+        def are_gone() -> bool:
+            gc.collect()
+            return all(reference() is None for reference in raised)
+
+        await wait_until(are_gone, what="the errors to be gone")
+
+    assert 20 == len(raised)
 
 
 async def all_started(app: App) -> None:

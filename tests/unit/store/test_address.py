@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import traceback
+
 import pytest
 
 from oxcart._store.address import Address, Kind
@@ -82,3 +84,22 @@ def test_what_is_wrong_is_told_without_the_password(url: str, hint: str) -> None
         Address.parse(url)
 
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:hunter22\u2100@host:1/0",  # what turns into "a/c" when it is normalized
+        "rediss+cluster://:hunter22\u2100@one:1,two:1",
+        "redis+sentinel://:hunter22\u2100@one:1/main",
+        "redis://:hunter22/more@host:1/0",
+        "redis+cluster://:hunter22@[::1",
+    ],
+)
+def test_password_is_not_told_in_the_error_of_a_url_that_cannot_be_read(url: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        Address.parse(url)
+
+    told = "".join(traceback.format_exception(raised.value, limit=0))
+    assert "hunter22" not in told
+    assert f"({url.partition(':')[0]}://…) cannot be read" in told
