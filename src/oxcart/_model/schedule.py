@@ -239,7 +239,7 @@ class Slot:
         """The slot after another one; those that are over are skipped."""
         due = previous_ms + every_ms
         if due < now_ms:
-            due = _aligned(now_ms, every_ms, offset)
+            due = _aligned(now_ms, every_ms, offset % every_ms)
         return cls(due, offset or due % every_ms)
 
 

@@ -67,6 +67,18 @@ async def test_slots_that_are_over_are_skipped(space: Keyspace) -> None:
     assert space.read()["repeat"] == {"sch": NOW + 240_000}
 
 
+async def test_offset_of_a_longer_interval_puts_nothing_off(space: Keyspace) -> None:
+    await upsert(space)
+    move(space, SLOT)
+    # BullMQ keeps the offset into the day of a schedule that it made one of a minute.
+    space.client.hset(space.keys.scheduler("sch"), "offset", 600 * MINUTE + 20_000)
+    space.clock.ms = NOW + 200_002
+
+    await make_next(space, SLOT)
+
+    assert space.read()["repeat"] == {"sch": NOW + 240_000}
+
+
 async def test_missing_offset_is_stored(space: Keyspace) -> None:
     await upsert(space)
     move(space, SLOT)

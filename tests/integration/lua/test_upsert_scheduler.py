@@ -119,6 +119,14 @@ async def test_another_interval_is_due_at_once(space: Keyspace) -> None:
     assert await upsert(space, Schedule.every("30s")) == pending_at(NOW + 2, 0, NOW + 2)
 
 
+async def test_shorter_interval_keeps_what_the_offset_is_in_it(space: Keyspace) -> None:
+    await upsert(space, Schedule.every("1h", offset="7m5s"))
+
+    await upsert(space, Schedule.every("1m"))
+
+    assert space.read()["repeat:sch"]["offset"] == "5000"
+
+
 async def test_another_offset_moves_the_pending_job(space: Keyspace) -> None:
     await upsert(space, Schedule.every("1m", offset="7s"))
 

@@ -77,6 +77,8 @@ if place then
   remove_jobs(keys, { pending })
 end
 local kept_offset = offset or (place and stored_offset) or slot_offset
+-- One into a longer interval, before it was changed: BullMQ would put a late job off by as much.
+kept_offset = every and not offset and kept_offset % every or kept_offset
 redis.call('DEL', scheduler_key)
 redis.call('HSET', scheduler_key, 'name', name, 'offset', int(kept_offset),
   'ic', stored[3] or '1', unpack(argv, FIRST))

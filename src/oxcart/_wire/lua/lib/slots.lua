@@ -17,10 +17,11 @@ local function first_slot(now, every, offset, start)
   return now
 end
 
--- The slot after another one; those that are over are skipped.
+-- The slot after another one; those that are over are skipped. A stored offset may be that of a longer
+-- interval, before the schedule was changed: whole intervals in it would put the job off.
 local function following_slot(now, every, offset, previous)
   local due = previous + every
-  return due < now and aligned_slot(now, every, offset) or due
+  return due < now and aligned_slot(now, every, offset % every) or due
 end
 
 local function iteration_id(scheduler_id, due)
