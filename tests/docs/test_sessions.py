@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 from tests.docs.pages import FENCE, ROOT
-from tests.docs.session import Snippet, play_session, snippets_of
+from tests.docs.session import Snippet, play_session, snippets_of, stumbles_of
 from tests.interop.live.runtime import RuntimeMissing, find_node
 
 SESSIONS = (
@@ -61,6 +61,20 @@ def test_session_that_prints_something_else_is_noticed(reader: Path) -> None:
 
     with pytest.raises(AssertionError, match=r"page.md, line 2: it printed \['1', '2'\]"):
         play_session(page, reader)
+
+
+@pytest.mark.parametrize("name", SESSIONS)
+def test_session_of_the_page_can_be_pasted(name: str) -> None:
+    assert stumbles_of(ROOT / name) == []
+
+
+def test_lines_that_cannot_be_pasted_are_noticed(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    blank_inside = "```python\nif True:\n    print(1)\n\n    print(2)\n```\n"
+    no_blank_behind = "```python\nif True:\n    print(3)\nprint(4)\n```\n"
+    page.write_text(blank_inside + no_blank_behind, encoding="utf-8")
+
+    assert stumbles_of(page) == [5, 10]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
