@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
-import redis
 from tests.docs.pages import FENCE, ROOT
 from tests.docs.session import Snippet, play_session, snippets_of, stumbles_of
 from tests.interop.live.runtime import RuntimeMissing, find_node
@@ -34,20 +32,6 @@ for (const [where, text] of JSON.parse(require("node:fs").readFileSync(0, "utf-8
   }
 }
 """
-
-
-@pytest.fixture
-def reader(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, valkey_url: str) -> Path:
-    """A reader's environment: an empty folder, and an empty database of the server's."""
-    for name in os.environ:
-        if name.startswith("OXCART_"):
-            monkeypatch.delenv(name)
-    url = valkey_url.removesuffix("/0") + "/1"
-    with redis.Redis.from_url(url) as client:
-        client.flushdb()
-    monkeypatch.setenv("REDIS_URL", url)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.mark.parametrize("name", SESSIONS)
