@@ -98,8 +98,9 @@ class JobNotInState(JobError):
     """The job is in another state than the call needs; nothing was changed."""
 
     def __init__(self, *, job_id: str, queue: str, expected: str) -> None:
+        state = "finished already" if expected == "unfinished" else f"not {expected}"
         super().__init__(
-            f"job {job_id!r} of queue {queue!r} is not {expected}; nothing was changed",
+            f"job {job_id!r} of queue {queue!r} is {state}; nothing was changed",
             job_id=job_id,
             queue=queue,
         )

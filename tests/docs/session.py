@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import codeop
 import contextlib
 import io
 import re
 import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType
@@ -59,6 +61,34 @@ def snippets_of(page: Path) -> list[Snippet]:
         Snippet(page, text.count("\n", 0, fence.start(2)) + 1, fence[2], fence[1] or "")
         for fence in FENCE.finditer(text)
     ]
+
+
+def stumbles_of(page: Path) -> list[int]:
+    """The lines that a reader cannot paste into ``python -m asyncio``.
+
+    There, a blank line ends an indented block, and nothing else does.
+    """
+    compiler = codeop.CommandCompiler()
+    compiler.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    stumbles: list[int] = []
+    for snippet in snippets_of(page):
+        if not snippet.title:
+            lines = enumerate([*snippet.text.splitlines(), ""], start=snippet.line)
+            stumbles += _stumbles(compiler, lines)
+    return stumbles
+
+
+def _stumbles(compiler: codeop.CommandCompiler, lines: Iterable[tuple[int, str]]) -> Iterator[int]:
+    pending: list[str] = []
+    for number, line in lines:
+        pending.append(line)
+        try:
+            is_complete = compiler("\n".join(pending)) is not None
+        except SyntaxError:
+            yield number
+            is_complete = True
+        if is_complete:
+            pending.clear()
 
 
 def play_session(page: Path, folder: Path) -> int:

@@ -21,6 +21,7 @@ LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)")
         "docs/how-to/middlewares-and-resources.md",
         "docs/how-to/retries-and-errors.md",
         "docs/how-to/errors-and-logs.md",
+        "docs/how-to/worker-processes.md",
     ],
 )
 def test_programs_of_the_page_print_what_it_says(name: str, tmp_path: Path) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
-import redis
 from tests.docs.pages import FENCE, ROOT
-from tests.docs.session import Snippet, play_session, snippets_of
+from tests.docs.session import Snippet, play_session, snippets_of, stumbles_of
 from tests.interop.live.runtime import RuntimeMissing, find_node
 
 SESSIONS = (
@@ -36,20 +34,6 @@ for (const [where, text] of JSON.parse(require("node:fs").readFileSync(0, "utf-8
 """
 
 
-@pytest.fixture
-def reader(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, valkey_url: str) -> Path:
-    """A reader's environment: an empty folder, and an empty database of the server's."""
-    for name in os.environ:
-        if name.startswith("OXCART_"):
-            monkeypatch.delenv(name)
-    url = valkey_url.removesuffix("/0") + "/1"
-    with redis.Redis.from_url(url) as client:
-        client.flushdb()
-    monkeypatch.setenv("REDIS_URL", url)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 @pytest.mark.parametrize("name", SESSIONS)
 def test_session_of_the_page_prints_what_it_says(name: str, reader: Path) -> None:
     assert play_session(ROOT / name, reader) > 0
@@ -61,6 +45,20 @@ def test_session_that_prints_something_else_is_noticed(reader: Path) -> None:
 
     with pytest.raises(AssertionError, match=r"page.md, line 2: it printed \['1', '2'\]"):
         play_session(page, reader)
+
+
+@pytest.mark.parametrize("name", SESSIONS)
+def test_session_of_the_page_can_be_pasted(name: str) -> None:
+    assert stumbles_of(ROOT / name) == []
+
+
+def test_lines_that_cannot_be_pasted_are_noticed(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    blank_inside = "```python\nif True:\n    print(1)\n\n    print(2)\n```\n"
+    no_blank_behind = "```python\nif True:\n    print(3)\nprint(4)\n```\n"
+    page.write_text(blank_inside + no_blank_behind, encoding="utf-8")
+
+    assert stumbles_of(page) == [5, 10]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -45,11 +45,11 @@ class Cron:
         self._text = to_library(pattern)
         try:
             library = CronSim(self._text, _EPOCH)
-        except CronSimError as error:
-            raise ConfigError(f"cron pattern is {pattern!r}: {error}") from error
+        except CronSimError as error:  # of a pattern that was read, it refuses a 30 February only
+            raise _never_comes(pattern) from error
         self._fires_every_hour = len(library.hours) == _HOURS
         if self.next_after_ms(0) is None:
-            raise ConfigError(f"cron pattern is {pattern!r}, which names a date that never comes")
+            raise _never_comes(pattern)
 
     def next_after_ms(self, after_ms: int) -> int | None:
         """The first time strictly after an instant, both in ms since the epoch.
@@ -132,6 +132,10 @@ class Cron:
             else:
                 high = middle
         return high
+
+
+def _never_comes(pattern: str) -> ConfigError:
+    return ConfigError(f"cron pattern is {pattern!r}, which names a date that never comes")
 
 
 @lru_cache(maxsize=256)

@@ -18,15 +18,22 @@ _NICKNAMES = {
 }  # fmt: skip
 _FIELDS = ("second", "minute", "hour", "day of month", "month", "day of week")
 _RANGES = ((0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-_DAY_OF_MONTH, _DAY_OF_WEEK = 3, 5
+_DAY_OF_MONTH, _MONTH, _DAY_OF_WEEK = 3, 4, 5
 _DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+_MONTHS = (
+    "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
+)  # fmt: skip
+_NAMES = {
+    _MONTH: {name: number for number, name in enumerate(_MONTHS, start=1)},
+    _DAY_OF_WEEK: {name: number for number, name in enumerate(_DAYS)},
+}
 
-_VALUE = r"(?:\d{1,2}|[A-Z]{3})"
-_ITEM = re.compile(rf"\*(?:/\d+)?|{_VALUE}(?:-{_VALUE})?(?:/\d+)?")
-_SAME = re.compile(rf"({_VALUE})-\1(?:/\d+)?")
+_VALUE = r"(?:[0-9]{1,2}|[A-Z]{3})"
+_ITEM = re.compile(rf"(?:\*|({_VALUE})(?:-({_VALUE}))?)(?:/([0-9]{{1,9}}))?")
+_SAME = re.compile(rf"({_VALUE})-\1(?:/[0-9]{{1,9}})?")
 _LAST_DAY = re.compile(rf"({_VALUE})L")
-_NTH_DAY = re.compile(rf"{_VALUE}#[1-5]")
-_HASHED = re.compile(r"H(?:\((\d+)-(\d+)\))?(?:/(\d+))?")
+_NTH_DAY = re.compile(rf"({_VALUE})#[1-5]")
+_HASHED = re.compile(r"H(?:\(([0-9]{1,9})-([0-9]{1,9})\))?(?:/([0-9]{1,9}))?")
 
 
 def to_library(pattern: str) -> str:
@@ -38,7 +45,8 @@ def to_library(pattern: str) -> str:
     restricted, either is enough. Of less than five fields the missing ones are the leading ones.
 
     Raises:
-        ConfigError: the pattern cannot be read; what the library itself refuses is left to it.
+        ConfigError: the pattern cannot be read, naming the field and its range; whether its dates
+            ever come is left to the library.
     """
     text = pattern.strip().upper()
     parts = _NICKNAMES.get(text, text).split()
@@ -66,24 +74,44 @@ def _item(pattern: str, at: int, item: str) -> str:
         return "*"
     if hashed := _HASHED.fullmatch(item):
         return _hashed(pattern, at, hashed)
-    if special := _special_day(at, item):
+    if special := _special_day(pattern, at, item):
         return special
-    if not _ITEM.fullmatch(item):
+    if not (parts := _ITEM.fullmatch(item)):
         raise _refused(pattern, at, f"{item!r} is not understood")
+    _check(pattern, at, parts)
     if same := _SAME.fullmatch(item):
         return same[1]  # to the library, a step goes on behind a range of one
     # To the library a day that starts with a star is no restriction; here it is one.
     return f"{low}-{high}{item[1:]}" if item.startswith("*/") else item
 
 
-def _special_day(at: int, item: str) -> str | None:
+def _check(pattern: str, at: int, item: re.Match[str]) -> None:
+    numbers = [_number(pattern, at, value) for value in item.group(1, 2) if value]
+    if numbers != sorted(numbers):
+        raise _refused(pattern, at, f"{item[0]!r} ends before it begins")
+    if item[3] and int(item[3]) == 0:
+        raise _refused(pattern, at, f"{item[0]!r} has a step of 0")
+
+
+def _number(pattern: str, at: int, value: str) -> int:
+    low, high = _RANGES[at]
+    if (named := _NAMES.get(at, {}).get(value)) is not None:
+        return named
+    if not value.isdigit():
+        raise _refused(pattern, at, f"{value!r} is not understood")
+    if not low <= int(value) <= high:
+        raise _refused(pattern, at, f"{value!r} is out of range")
+    return int(value)
+
+
+def _special_day(pattern: str, at: int, item: str) -> str | None:
     if at == _DAY_OF_MONTH and item == "L":
         return item
-    if at == _DAY_OF_WEEK and _NTH_DAY.fullmatch(item):
+    if at == _DAY_OF_WEEK and (nth := _NTH_DAY.fullmatch(item)):
+        _number(pattern, at, nth[1])
         return item
     if at == _DAY_OF_WEEK and (last := _LAST_DAY.fullmatch(item)):
-        day = last[1]
-        return f"{_DAYS.index(day)}L" if day in _DAYS else item
+        return f"{_number(pattern, at, last[1])}L"
     return None
 
 
@@ -103,4 +131,9 @@ def _hashed(pattern: str, at: int, match: re.Match[str]) -> str:
 
 
 def _refused(pattern: str, at: int, why: str) -> ConfigError:
-    return ConfigError(f"cron pattern is {pattern!r}: in the {_FIELDS[at]}, {why}")
+    low, high = _RANGES[at]
+    names = tuple(_NAMES.get(at, ()))
+    or_names = f", or {names[0]} to {names[-1]}" if names else ""
+    return ConfigError(
+        f"cron pattern is {pattern!r}: in the {_FIELDS[at]} ({low} to {high}{or_names}), {why}"
+    )

@@ -83,7 +83,7 @@ async def test_finished_or_missing_jobs_are_not_cancelled(queue: Queue, hand: Ha
     await hand.take()
     await hand.complete(job.id)
 
-    with pytest.raises(JobNotInState):
+    with pytest.raises(JobNotInState, match="is finished already; nothing was changed"):
         await job.cancel()
     with pytest.raises(JobNotFound):
         await queue.cancel("nope")

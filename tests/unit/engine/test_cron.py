@@ -121,6 +121,38 @@ def test_pattern_that_bullmq_refuses_is_refused(pattern: str) -> None:
         Cron(pattern, UTC)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "told"),
+    [
+        ("60 * * * *", "in the minute (0 to 59), '60' is out of range"),
+        ("99 0 * * * *", "in the second (0 to 59), '99' is out of range"),
+        ("* 9-24 * * *", "in the hour (0 to 23), '24' is out of range"),
+        ("0 0 0 * *", "in the day of month (1 to 31), '0' is out of range"),
+        ("0 0 1 13 *", "in the month (1 to 12, or JAN to DEC), '13' is out of range"),
+        ("0 0 * * 8L", "in the day of week (0 to 7, or SUN to SAT), '8' is out of range"),
+        ("0 0 * * 9#1", "in the day of week (0 to 7, or SUN to SAT), '9' is out of range"),
+        ("0 0 1 mon *", "in the month (1 to 12, or JAN to DEC), 'MON' is not understood"),
+        ("0 0 * * mond", "in the day of week (0 to 7, or SUN to SAT), 'MOND' is not understood"),
+        ("100 * * * *", "in the minute (0 to 59), '100' is not understood"),
+        ("*/0 * * * *", "in the minute (0 to 59), '*/0' has a step of 0"),
+        ("0 17-9 * * *", "in the hour (0 to 23), '17-9' ends before it begins"),
+        ("0 5-0 * * *", "in the hour (0 to 23), '5-0' ends before it begins"),
+        ("H(40-20) * * * *", "in the minute (0 to 59), 'H(40-20)' is an empty range"),
+    ],
+)
+def test_refusal_names_the_field_and_its_range(pattern: str, told: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        Cron(pattern, UTC)
+
+    assert str(raised.value) == f"cron pattern is {pattern!r}: {told}"
+
+
+@pytest.mark.parametrize("pattern", ["0 0 30 2 *", "0 0 31 2,4,6,9,11 *"])
+def test_date_that_never_comes_is_told(pattern: str) -> None:
+    with pytest.raises(ConfigError, match=r"which names a date that never comes$"):
+        Cron(pattern, UTC)
+
+
 @pytest.mark.parametrize("pattern", ["H H * * *", "H/15 * * * *", "0 H(9-17) * * H", "H H H * * *"])
 def test_hashed_value_stays_the_same_within_its_range(pattern: str) -> None:
     first, again = Cron(pattern, UTC), Cron(pattern, UTC)
