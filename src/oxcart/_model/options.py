@@ -206,6 +206,8 @@ def job_options(**options: Any) -> JobOptions:
     Raises:
         ConfigError: there is no such option; told with the one that was probably meant.
     """
+    if not options:
+        return PLAIN_OPTIONS
     # An id or an instant is another one each time; and an hour that a clock shows twice, as in
     # autumn, is an equal instant the second time.
     if "job_id" in options or any(isinstance(value, datetime) for value in options.values()):

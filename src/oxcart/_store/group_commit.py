@@ -11,10 +11,11 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
-from weakref import WeakKeyDictionary
+from typing import Any, Generic, TypeVar
+
+from oxcart._store.by_loop import ByLoop
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -163,15 +164,13 @@ class LoopCommits(Generic[T, R]):
     ) -> None:
         self._send = send
         self._limit = limit
-        self._commits: WeakKeyDictionary[asyncio.AbstractEventLoop, GroupCommit[T, R]] = (
-            WeakKeyDictionary()
-        )
+        self._commits: ByLoop[GroupCommit[T, R]] = ByLoop()
 
-    async def submit(self, item: T) -> R:
+    def submit(self, item: T) -> Coroutine[Any, Any, R]:
         """Send an item with whatever goes out next from the running loop."""
         loop = asyncio.get_running_loop()
         commit = self._commits.get(loop)
         if commit is None:
             commit = GroupCommit(self._send, new_key=lambda: uuid.uuid4().hex, limit=self._limit)
-            self._commits[loop] = commit
-        return await commit.submit(item)
+            self._commits.set(loop, commit)
+        return commit.submit(item)
