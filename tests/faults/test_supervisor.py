@@ -254,6 +254,49 @@ def test_first_signal_lets_jobs_finish_and_the_second_puts_them_back(
     assert set() == partition.locks
 
 
+@pytest.mark.parametrize("also", ["the tree is told", "the parent is killed"])
+def test_only_the_second_signal_of_the_command_puts_jobs_back(
+    start: Start, queue: Queue, aftermath: Aftermath, tmp_path: Path, also: str
+) -> None:
+    """systemd gives SIGTERM to every process of a unit, if it is not told otherwise."""
+    gate = tmp_path / "gate"
+    job = queue.add("wait_for", {"path": str(gate)})
+
+    command = start(OXCART_GRACE_SECONDS="600")
+    child = pid_of_start(aftermath.ledger, job.id)
+    command.process.terminate()
+    wait_until_sync(lambda: "worker.stopping" in command.output(), what="the child to be told")
+    if also == "the tree is told":
+        os.kill(child, signal.SIGTERM)
+    else:
+        command.process.kill()
+        command.process.wait()
+    with pytest.raises(AssertionError):  # it goes on
+        wait_until_sync(lambda: not is_alive(child), within=1, what="the child to end")
+    gate.touch()
+    wait_until_sync(lambda: not is_alive(child), within=LONG_S, what="the child to end")
+
+    assert {job.id: "completed"} == aftermath.partition().states
+
+
+def test_process_that_somebody_else_stops_is_replaced(
+    start: Start, queue: Queue, aftermath: Aftermath
+) -> None:
+    first = queue.add("work")
+    command = start()
+    stopped = pid_of_start(aftermath.ledger, first.id)
+    os.kill(stopped, signal.SIGTERM)
+    wait_until_sync(lambda: not is_alive(stopped), within=LONG_S, what="the child to end")
+    second = queue.add("work")
+    successor = pid_of_start(aftermath.ledger, second.id)
+    aftermath.wait_for(2)
+    command.process.terminate()
+
+    assert 0 == command.wait()
+    assert successor != stopped
+    assert "supervisor.worker_ended" in command.output()
+
+
 def test_two_processes_share_the_work(start: Start, queue: Queue, aftermath: Aftermath) -> None:
     command = start("--processes", "2", "-q", "q:1")
     wait_until_sync(

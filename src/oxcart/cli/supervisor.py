@@ -154,7 +154,7 @@ class Supervisor:
 
     def _on_signal(self) -> None:
         if self._stop.is_set():
-            self._children.terminate()
+            self._children.terminate(signal.SIGINT)  # in a hurry
         self._stop.set()
 
     async def _stop_when_told(self) -> None:
@@ -162,7 +162,7 @@ class Supervisor:
         await self._children.stop()
 
     async def _fill(self, number: int) -> int:
-        """Have a process in one place, until one ends well or all are to stop; its exit code."""
+        """Have a process in one place until all are to stop, or give up; the last exit code."""
         restarts = Restarts()
         while True:
             started_at = time.monotonic()
@@ -171,7 +171,8 @@ class Supervisor:
             has_died = ward.has_died(code)
             if has_died and ward.claim is not None:
                 self._giving.create_task(self._give_back(ward.claim))
-            if self._stop.is_set() or not has_died:
+            has_ended_well = code == 0 and ward.claim is None
+            if self._stop.is_set() or has_ended_well:
                 return TERMINATED if ward.claim is None and code < 0 else code
             wait_s = restarts.wait_s(
                 code,
@@ -183,8 +184,9 @@ class Supervisor:
                     log.error("supervisor.gave_up", extra={"ended_by": _cause(code)})
                 self._stop.set()
                 return code
-            log.error(
-                "supervisor.worker_died",
+            log.log(
+                logging.ERROR if has_died else logging.WARNING,
+                "supervisor.worker_died" if has_died else "supervisor.worker_ended",
                 extra={"pid": ward.pid, "ended_by": _cause(code), "restart_in_s": wait_s},
             )
             with suppress(TimeoutError):
@@ -204,7 +206,9 @@ class Supervisor:
         if self._stop.is_set():  # the others have been told without it
             process.kill()
         frozen_s = self._plan.settings.frozen_seconds
-        return Ward(number, process, line, self._relay, self._servers, frozen_s=frozen_s)
+        return Ward(
+            number, process, line, self._relay, self._servers, self._stop, frozen_s=frozen_s
+        )
 
     async def _give_back(self, claim: Claim) -> None:
         """Give back what a dead process held."""
