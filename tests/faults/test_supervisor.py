@@ -182,6 +182,29 @@ def test_code_that_lets_no_thread_run_does_not_cost_the_job_its_lock(
 
 
 @pytest.mark.usefixtures("no_stalled_check")
+def test_lock_that_ran_out_before_it_could_be_kept_is_not_taken_for_kept(
+    start: Start, queue: Queue, aftermath: Aftermath, valkey: redis.Redis
+) -> None:
+    """The parent comes too late, and then renews: what had run out is not among it."""
+    job = queue.add("freeze", {"seconds": 15})
+    command = start(lock="4s")
+    pid_of_start(aftermath.ledger, job.id)
+    command.process.send_signal(signal.SIGSTOP)
+    lock = f"{aftermath.prefix}:q:{job.id}:lock"
+    wait_until_sync(lambda: not valkey.exists(lock), within=LONG_S, what="the lock to run out")
+    command.process.send_signal(signal.SIGCONT)
+    ends = ("job.lock_lost", "job.not_ours_any_more")
+    wait_until_sync(
+        lambda: any(end in command.output() for end in ends),
+        within=LONG_S,
+        what="the run to end",
+    )
+
+    assert "supervisor.worker_stands_still" in command.output()
+    assert 0 == aftermath.ledger.ends()[job.id], "it believed that the job was still its own"
+
+
+@pytest.mark.usefixtures("no_stalled_check")
 def test_process_that_stands_still_for_too_long_is_killed_and_replaced(
     start: Start, queue: Queue, aftermath: Aftermath, valkey: redis.Redis
 ) -> None:

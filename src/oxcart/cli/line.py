@@ -1,6 +1,6 @@
 """What a worker's process and the one that watches over it tell each other.
 
-The parent makes two things before it starts the child: a page of memory with two times in it,
+The parent makes two things before it starts the child: a page of memory with three times in it,
 which either side reads and writes without a call or a wait, and a socket for what is told seldom.
 The child's time is written by a thread that does nothing else: it stands still only when no thread
 of the process can run.
@@ -46,13 +46,13 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Page:
-    """Two times in shared memory, in monotonic seconds, which all processes of a machine share.
+    """Times in shared memory, in monotonic seconds, which all processes of a machine share.
 
     Args:
         fd: the memory, ``Page.SIZE`` bytes of it; it may be closed afterwards.
     """
 
-    SIZE = 16
+    SIZE = 24
 
     def __init__(self, fd: int) -> None:
         # Stores of eight bytes in one piece: the other side sees the old time or the new one.
@@ -67,14 +67,16 @@ class Page:
     def beat_at(self, at: float) -> None:
         self._times[0] = at
 
-    @property
-    def kept_until(self) -> float:
-        """Until when the parent keeps the child's locks; written by the parent."""
-        return self._times[1]
+    def kept_until(self, expires_at: float) -> float:
+        """Until when the parent keeps the locks that the child kept until ``expires_at``."""
+        return self._times[1] if self._times[2] <= expires_at else 0.0
 
-    @kept_until.setter
-    def kept_until(self, at: float) -> None:
-        self._times[1] = at
+    def keep(self, until: float) -> None:
+        """The parent has just renewed the child's locks, until then."""
+        now = time.monotonic()
+        if now >= self._times[1]:  # a gap: what had run out in it was not renewed
+            self._times[2] = now
+        self._times[1] = until
 
 
 class ParentLine:
@@ -117,9 +119,9 @@ class ParentLine:
             target=self._beat, args=(interval_s,), name="oxcart-beat", daemon=True
         ).start()
 
-    def kept_until(self) -> float:
-        """Until when the parent keeps the locks of this process, in monotonic seconds."""
-        return self._page.kept_until
+    def kept_until(self, expires_at: float) -> float:
+        """Until when the parent keeps the locks that this process kept until ``expires_at``."""
+        return self._page.kept_until(expires_at)
 
     def _beat(self, interval_s: float) -> None:
         while True:

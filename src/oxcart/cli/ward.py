@@ -154,6 +154,6 @@ class Ward:
                 self._process.kill()
             return
         try:
-            self._line.page.kept_until = await renew(self._servers.of(claim), claim)
+            self._line.page.keep(await renew(self._servers.of(claim), claim))
         except StoreError as error:
             log.warning("supervisor.locks_not_renewed: %s", error)
