@@ -7,6 +7,7 @@ out, the key that tells workers that one has just checked.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -360,6 +361,28 @@ def test_process_that_is_killed_at_each_start_is_given_up(start: Start) -> None:
     assert 128 + signal.SIGKILL == command.wait()
     assert 3 == command.output().count("supervisor.worker_died")
     assert "supervisor.gave_up" in command.output()
+
+
+@pytest.mark.usefixtures("no_stalled_check")
+def test_jobs_go_back_although_no_other_process_can_be_started(
+    start: Start, queue: Queue, aftermath: Aftermath, tmp_path: Path
+) -> None:
+    """The limit of open files is that of the command alone, as one of processes would be."""
+    job = queue.add("wait_for", {"path": str(tmp_path / "never")})
+
+    command = start()
+    killed = pid_of_start(aftermath.ledger, job.id)
+    opened = max(int(entry.name) for entry in Path(f"/proc/{command.process.pid}/fd").iterdir())
+    _, most = resource.prlimit(command.process.pid, resource.RLIMIT_NOFILE)
+    # What the dead process leaves suffices for a connection, and not for another process.
+    resource.prlimit(command.process.pid, resource.RLIMIT_NOFILE, (opened + 1, most))
+    os.kill(killed, signal.SIGKILL)
+    wait_until_sync(
+        lambda: "supervisor.not_started" in command.output(), within=LONG_S, what="a failed start"
+    )
+    resource.prlimit(command.process.pid, resource.RLIMIT_NOFILE, (most, most))
+    pid_of_start(aftermath.ledger, job.id, run=2)
+    assert "supervisor.jobs_not_given_back" not in command.output()
 
 
 def test_command_without_other_processes_runs_jobs_itself(

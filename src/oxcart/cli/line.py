@@ -148,7 +148,11 @@ class ChildLine:
         self.end, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.end.settimeout(0)
         self._memory = _shared_memory(Page.SIZE)
-        self.page = Page(self._memory)
+        try:
+            self.page = Page(self._memory)
+        except OSError:
+            os.close(self._memory)
+            raise
 
     @property
     def fds(self) -> tuple[int, int]:
