@@ -30,7 +30,8 @@ SEND_S = 1.0
 SLOWEST_BEAT_S = 1.0
 BEATS_A_LOCK = 10
 """How often a process shows that it runs in the time that its locks last, at least."""
-_MOST_BYTES = 65_536
+_MOST_BYTES = 262_144
+"""More than the system lets a message have, so that none is cut: thousands of queues fit."""
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
