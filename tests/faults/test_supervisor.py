@@ -7,6 +7,7 @@ out, the key that tells workers that one has just checked.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -182,6 +183,29 @@ def test_code_that_lets_no_thread_run_does_not_cost_the_job_its_lock(
 
 
 @pytest.mark.usefixtures("no_stalled_check")
+def test_lock_that_ran_out_before_it_could_be_kept_is_not_taken_for_kept(
+    start: Start, queue: Queue, aftermath: Aftermath, valkey: redis.Redis
+) -> None:
+    """The parent comes too late, and then renews: what had run out is not among it."""
+    job = queue.add("freeze", {"seconds": 15})
+    command = start(lock="4s")
+    pid_of_start(aftermath.ledger, job.id)
+    command.process.send_signal(signal.SIGSTOP)
+    lock = f"{aftermath.prefix}:q:{job.id}:lock"
+    wait_until_sync(lambda: not valkey.exists(lock), within=LONG_S, what="the lock to run out")
+    command.process.send_signal(signal.SIGCONT)
+    ends = ("job.lock_lost", "job.not_ours_any_more")
+    wait_until_sync(
+        lambda: any(end in command.output() for end in ends),
+        within=LONG_S,
+        what="the run to end",
+    )
+
+    assert "supervisor.worker_stands_still" in command.output()
+    assert 0 == aftermath.ledger.ends()[job.id], "it believed that the job was still its own"
+
+
+@pytest.mark.usefixtures("no_stalled_check")
 def test_process_that_stands_still_for_too_long_is_killed_and_replaced(
     start: Start, queue: Queue, aftermath: Aftermath, valkey: redis.Redis
 ) -> None:
@@ -254,6 +278,49 @@ def test_first_signal_lets_jobs_finish_and_the_second_puts_them_back(
     assert set() == partition.locks
 
 
+@pytest.mark.parametrize("also", ["the tree is told", "the parent is killed"])
+def test_only_the_second_signal_of_the_command_puts_jobs_back(
+    start: Start, queue: Queue, aftermath: Aftermath, tmp_path: Path, also: str
+) -> None:
+    """systemd gives SIGTERM to every process of a unit, if it is not told otherwise."""
+    gate = tmp_path / "gate"
+    job = queue.add("wait_for", {"path": str(gate)})
+
+    command = start(OXCART_GRACE_SECONDS="600")
+    child = pid_of_start(aftermath.ledger, job.id)
+    command.process.terminate()
+    wait_until_sync(lambda: "worker.stopping" in command.output(), what="the child to be told")
+    if also == "the tree is told":
+        os.kill(child, signal.SIGTERM)
+    else:
+        command.process.kill()
+        command.process.wait()
+    with pytest.raises(AssertionError):  # it goes on
+        wait_until_sync(lambda: not is_alive(child), within=1, what="the child to end")
+    gate.touch()
+    wait_until_sync(lambda: not is_alive(child), within=LONG_S, what="the child to end")
+
+    assert {job.id: "completed"} == aftermath.partition().states
+
+
+def test_process_that_somebody_else_stops_is_replaced(
+    start: Start, queue: Queue, aftermath: Aftermath
+) -> None:
+    first = queue.add("work")
+    command = start()
+    stopped = pid_of_start(aftermath.ledger, first.id)
+    os.kill(stopped, signal.SIGTERM)
+    wait_until_sync(lambda: not is_alive(stopped), within=LONG_S, what="the child to end")
+    second = queue.add("work")
+    successor = pid_of_start(aftermath.ledger, second.id)
+    aftermath.wait_for(2)
+    command.process.terminate()
+
+    assert 0 == command.wait()
+    assert successor != stopped
+    assert "supervisor.worker_ended" in command.output()
+
+
 def test_two_processes_share_the_work(start: Start, queue: Queue, aftermath: Aftermath) -> None:
     command = start("--processes", "2", "-q", "q:1")
     wait_until_sync(
@@ -294,6 +361,28 @@ def test_process_that_is_killed_at_each_start_is_given_up(start: Start) -> None:
     assert 128 + signal.SIGKILL == command.wait()
     assert 3 == command.output().count("supervisor.worker_died")
     assert "supervisor.gave_up" in command.output()
+
+
+@pytest.mark.usefixtures("no_stalled_check")
+def test_jobs_go_back_although_no_other_process_can_be_started(
+    start: Start, queue: Queue, aftermath: Aftermath, tmp_path: Path
+) -> None:
+    """The limit of open files is that of the command alone, as one of processes would be."""
+    job = queue.add("wait_for", {"path": str(tmp_path / "never")})
+
+    command = start()
+    killed = pid_of_start(aftermath.ledger, job.id)
+    opened = max(int(entry.name) for entry in Path(f"/proc/{command.process.pid}/fd").iterdir())
+    _, most = resource.prlimit(command.process.pid, resource.RLIMIT_NOFILE)
+    # What the dead process leaves suffices for a connection, and not for another process.
+    resource.prlimit(command.process.pid, resource.RLIMIT_NOFILE, (opened + 1, most))
+    os.kill(killed, signal.SIGKILL)
+    wait_until_sync(
+        lambda: "supervisor.not_started" in command.output(), within=LONG_S, what="a failed start"
+    )
+    resource.prlimit(command.process.pid, resource.RLIMIT_NOFILE, (most, most))
+    pid_of_start(aftermath.ledger, job.id, run=2)
+    assert "supervisor.jobs_not_given_back" not in command.output()
 
 
 def test_command_without_other_processes_runs_jobs_itself(

@@ -47,8 +47,13 @@ class Guardian(Protocol):
     def begin(self, claim: Claim) -> None:
         """A worker begins to take jobs."""
 
-    def kept_until(self) -> float:
-        """Until when the guardian keeps all locks of the worker, in monotonic seconds."""
+    def kept_until(self, expires_at: float) -> float:
+        """Until when the guardian keeps a lock of the worker, in monotonic seconds.
+
+        Args:
+            expires_at: until when the worker itself had renewed it; what had run out before the
+                guardian came is kept by nobody.
+        """
 
 
 class Nobody:
@@ -57,7 +62,7 @@ class Nobody:
     def begin(self, claim: Claim) -> None:
         """Do nothing."""
 
-    def kept_until(self) -> float:
+    def kept_until(self, _: float) -> float:
         """Never."""
         return 0.0
 

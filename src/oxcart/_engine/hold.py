@@ -24,8 +24,8 @@ class Hold:
         expires_at: when the lock ends at the earliest, in monotonic seconds.
         on_lost: called once, from the thread, when the job is no longer ours.
         on_cancel: called from the thread, with the reason, when somebody asked to cancel the job.
-        kept_until: until when somebody else keeps the lock, in monotonic seconds; asked only when
-            our own renewal is overdue.
+        kept_until: until when somebody else keeps a lock that we kept until a time, both in
+            monotonic seconds; asked only when our own renewal is overdue.
         is_lost: set once the job is no longer ours.
     """
 
@@ -35,7 +35,7 @@ class Hold:
     expires_at: float
     on_lost: Callable[[Hold], None]
     on_cancel: Callable[[Hold, str], None] = lambda _, __: None
-    kept_until: Callable[[], float] = lambda: 0.0
+    kept_until: Callable[[float], float] = lambda _: 0.0
     is_lost: bool = False
 
     def ensure(self) -> None:
@@ -53,4 +53,4 @@ class Hold:
         if self.is_lost:
             return False
         now = time.monotonic()
-        return now < self.expires_at or now < self.kept_until()
+        return now < self.expires_at or now < self.kept_until(self.expires_at)

@@ -43,7 +43,8 @@ class LockKeeper:
         location: where the server is.
         timeouts: how long to wait for it.
         lock_ms: how long a lock lasts from each renewal.
-        kept_until: until when somebody else keeps these locks, in monotonic seconds.
+        kept_until: until when somebody else keeps a lock that we kept until a time, both in
+            monotonic seconds.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class LockKeeper:
         timeouts: Timeouts,
         *,
         lock_ms: int,
-        kept_until: Callable[[], float] = lambda: 0.0,
+        kept_until: Callable[[float], float] = lambda _: 0.0,
     ) -> None:
         # A reply must not be waited for until the locks are gone.
         patience = Timeouts(connect=timeouts.connect, command=f"{max(50, lock_ms // 6)}ms")
@@ -155,7 +156,7 @@ class LockKeeper:
         now = time.monotonic()
         for held in self._snapshot():
             for hold in held.holds:
-                if now >= hold.expires_at and now >= self.kept_until():
+                if now >= hold.expires_at and now >= self.kept_until(hold.expires_at):
                     self._give_up(hold)
 
     def _give_up(self, hold: Hold) -> None:

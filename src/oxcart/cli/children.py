@@ -96,12 +96,12 @@ class Children:
                 return None
         return ended.result()
 
-    def terminate(self) -> None:
+    def terminate(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Tell those that still run to stop, the last started first."""
         for process in reversed(self._processes.values()):
             if process.returncode is None:
                 with suppress(ProcessLookupError):
-                    process.send_signal(signal.SIGTERM)
+                    process.send_signal(number)
 
     async def stop(self) -> dict[str, int]:
         """Stop them all at the same time; those that do not end in time are killed.

@@ -1,6 +1,6 @@
 """What a worker's process and the one that watches over it tell each other.
 
-The parent makes two things before it starts the child: a page of memory with two times in it,
+The parent makes two things before it starts the child: a page of memory with three times in it,
 which either side reads and writes without a call or a wait, and a socket for what is told seldom.
 The child's time is written by a thread that does nothing else: it stands still only when no thread
 of the process can run.
@@ -30,7 +30,8 @@ SEND_S = 1.0
 SLOWEST_BEAT_S = 1.0
 BEATS_A_LOCK = 10
 """How often a process shows that it runs in the time that its locks last, at least."""
-_MOST_BYTES = 65_536
+_MOST_BYTES = 262_144
+"""More than the system lets a message have, so that none is cut: thousands of queues fit."""
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -46,13 +47,13 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Page:
-    """Two times in shared memory, in monotonic seconds, which all processes of a machine share.
+    """Times in shared memory, in monotonic seconds, which all processes of a machine share.
 
     Args:
         fd: the memory, ``Page.SIZE`` bytes of it; it may be closed afterwards.
     """
 
-    SIZE = 16
+    SIZE = 24
 
     def __init__(self, fd: int) -> None:
         # Stores of eight bytes in one piece: the other side sees the old time or the new one.
@@ -67,14 +68,16 @@ class Page:
     def beat_at(self, at: float) -> None:
         self._times[0] = at
 
-    @property
-    def kept_until(self) -> float:
-        """Until when the parent keeps the child's locks; written by the parent."""
-        return self._times[1]
+    def kept_until(self, expires_at: float) -> float:
+        """Until when the parent keeps the locks that the child kept until ``expires_at``."""
+        return self._times[1] if self._times[2] <= expires_at else 0.0
 
-    @kept_until.setter
-    def kept_until(self, at: float) -> None:
-        self._times[1] = at
+    def keep(self, until: float) -> None:
+        """The parent has just renewed the child's locks, until then."""
+        now = time.monotonic()
+        if now >= self._times[1]:  # a gap: what had run out in it was not renewed
+            self._times[2] = now
+        self._times[1] = until
 
 
 class ParentLine:
@@ -117,9 +120,9 @@ class ParentLine:
             target=self._beat, args=(interval_s,), name="oxcart-beat", daemon=True
         ).start()
 
-    def kept_until(self) -> float:
-        """Until when the parent keeps the locks of this process, in monotonic seconds."""
-        return self._page.kept_until
+    def kept_until(self, expires_at: float) -> float:
+        """Until when the parent keeps the locks that this process kept until ``expires_at``."""
+        return self._page.kept_until(expires_at)
 
     def _beat(self, interval_s: float) -> None:
         while True:
@@ -146,7 +149,11 @@ class ChildLine:
         self.end, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.end.settimeout(0)
         self._memory = _shared_memory(Page.SIZE)
-        self.page = Page(self._memory)
+        try:
+            self.page = Page(self._memory)
+        except OSError:
+            os.close(self._memory)
+            raise
 
     @property
     def fds(self) -> tuple[int, int]:

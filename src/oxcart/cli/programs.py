@@ -12,6 +12,7 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from functools import partial
 
 from oxcart import Timeouts
 from oxcart.app import AppWorker
@@ -120,21 +121,31 @@ def _look_after(
     worker: AppWorker, pulse: Pulse, settings: Settings, line: ParentLine | None
 ) -> None:
     """Stop a worker on signals and with its parent, and let the parent guard its jobs."""
-    if line is not None:
-        worker.guardian = line
     signals = 0
 
-    def stop() -> None:
-        nonlocal signals
-        signals += 1
+    def stop(*, force: bool = False) -> None:
         pulse.stopping(
             "putting running jobs back"
-            if signals > 1
+            if force
             else f"letting running jobs finish, for at most {settings.grace_seconds} s"
         )
-        worker.stop(force=signals > 1)
+        worker.stop(force=force)
 
-    on_stop_signals(stop)
+    def count() -> None:
+        nonlocal signals
+        signals += 1
+        stop(force=signals > 1)
+
+    if line is None:
+        on_stop_signals(count)
+        watch_parent(count)
+        return
+    worker.guardian = line
+    # systemd and others signal the whole tree: a SIGTERM of theirs and the parent's are one wish,
+    # and so is the parent's end. What is in a hurry is SIGINT; no terminal reaches this process.
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop)
+    loop.add_signal_handler(signal.SIGINT, partial(stop, force=True))
     watch_parent(stop)
 
 

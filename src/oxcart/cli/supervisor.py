@@ -45,6 +45,8 @@ AGAIN_S = 2.0
 """What a dead process had sent may reach the server after we did: it is asked once more."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 TERMINATED = 128 + signal.SIGTERM
+NOT_STARTED = 1
+"""Exit code when the system starts no process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +156,7 @@ class Supervisor:
 
     def _on_signal(self) -> None:
         if self._stop.is_set():
-            self._children.terminate()
+            self._children.terminate(signal.SIGINT)  # in a hurry
         self._stop.set()
 
     async def _stop_when_told(self) -> None:
@@ -162,49 +164,74 @@ class Supervisor:
         await self._children.stop()
 
     async def _fill(self, number: int) -> int:
-        """Have a process in one place, until one ends well or all are to stop; its exit code."""
+        """Have a process in one place until all are to stop, or give up; the last exit code."""
         restarts = Restarts()
         while True:
-            started_at = time.monotonic()
-            ward = await self._start(number)
-            code = await ward.run()
-            has_died = ward.has_died(code)
-            if has_died and ward.claim is not None:
-                self._giving.create_task(self._give_back(ward.claim))
-            if self._stop.is_set() or not has_died:
-                return TERMINATED if ward.claim is None and code < 0 else code
-            wait_s = restarts.wait_s(
-                code,
-                has_served=ward.claim is not None,
-                lived_s=time.monotonic() - started_at,
-            )
+            code, wait_s = await self._run_one(number, restarts)
             if wait_s is None:
-                if code < 0 or restarts.has_restarted:  # else it has said itself what is wrong
-                    log.error("supervisor.gave_up", extra={"ended_by": _cause(code)})
-                self._stop.set()
                 return code
-            log.error(
-                "supervisor.worker_died",
-                extra={"pid": ward.pid, "ended_by": _cause(code), "restart_in_s": wait_s},
-            )
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._stop.wait()
                     return 0
 
+    async def _run_one(self, number: int, restarts: Restarts) -> tuple[int, float | None]:
+        """Run a process; its exit code, and how long to wait for the next, if there is one."""
+        started_at = time.monotonic()
+        try:
+            ward = await self._start(number)
+        # Too many files or processes just now: what the last one held must go back all the same.
+        except OSError as error:
+            log.error("supervisor.not_started", extra={"reason": str(error)})  # noqa: TRY400
+            return NOT_STARTED, self._next_in(restarts, NOT_STARTED)
+        code = await ward.run()
+        has_died = ward.has_died(code)
+        if has_died and ward.claim is not None:
+            self._giving.create_task(self._give_back(ward.claim))
+        has_ended_well = code == 0 and ward.claim is None
+        if self._stop.is_set() or has_ended_well:
+            return TERMINATED if ward.claim is None and code < 0 else code, None
+        lived_s = time.monotonic() - started_at
+        wait_s = self._next_in(restarts, code, has_served=ward.claim is not None, lived_s=lived_s)
+        if wait_s is not None:
+            log.log(
+                logging.ERROR if has_died else logging.WARNING,
+                "supervisor.worker_died" if has_died else "supervisor.worker_ended",
+                extra={"pid": ward.pid, "ended_by": _cause(code), "restart_in_s": wait_s},
+            )
+        return code, wait_s
+
+    def _next_in(
+        self, restarts: Restarts, code: int, *, has_served: bool = False, lived_s: float = 0.0
+    ) -> float | None:
+        """How long to wait for the next process, or give up and stop them all."""
+        wait_s = restarts.wait_s(code, has_served=has_served, lived_s=lived_s)
+        if wait_s is None:
+            if code < 0 or restarts.has_restarted:  # else it has said itself what is wrong
+                log.error("supervisor.gave_up", extra={"ended_by": _cause(code)})
+            self._stop.set()
+        return wait_s
+
     async def _start(self, number: int) -> Ward:
         line = ChildLine(self._relay.watchdog_s)
-        process = await self._children.start(
-            f"worker {number}",
-            *self._plan.arguments_of(number),
-            environ=_environ_of_children() | line.variable,
-            fds=line.fds,
-        )
-        line.let_go()
+        try:
+            process = await self._children.start(
+                f"worker {number}",
+                *self._plan.arguments_of(number),
+                environ=_environ_of_children() | line.variable,
+                fds=line.fds,
+            )
+        except OSError:
+            line.close()
+            raise
+        finally:
+            line.let_go()
         if self._stop.is_set():  # the others have been told without it
             process.kill()
         frozen_s = self._plan.settings.frozen_seconds
-        return Ward(number, process, line, self._relay, self._servers, frozen_s=frozen_s)
+        return Ward(
+            number, process, line, self._relay, self._servers, self._stop, frozen_s=frozen_s
+        )
 
     async def _give_back(self, claim: Claim) -> None:
         """Give back what a dead process held."""

@@ -50,6 +50,7 @@ class Ward:
         line: to it.
         relay: what it says of itself is told on by.
         servers: where its jobs are.
+        stop: set when all are told to stop.
         frozen_s: how long it may stand still.
     """
 
@@ -60,6 +61,7 @@ class Ward:
         line: ChildLine,
         relay: Relay,
         servers: Servers,
+        stop: asyncio.Event,
         *,
         frozen_s: float,
     ) -> None:
@@ -68,6 +70,7 @@ class Ward:
         self._line = line
         self._relay = relay
         self._servers = servers
+        self._stop = stop
         self._frozen_s = frozen_s
         self._has_begun = asyncio.Event()
         self.claim: Claim | None = None
@@ -113,7 +116,8 @@ class Ward:
                 self.claim = message.claim
                 self._has_begun.set()
             self._is_stopping |= "STOPPING" in message.facts
-            if message.facts:
+            # One that somebody else stops is replaced: the program does not stop.
+            if message.facts and ("STOPPING" not in message.facts or self._stop.is_set()):
                 self._relay.hear(self._number, message.facts)
 
     async def _watch(self) -> None:
@@ -150,6 +154,6 @@ class Ward:
                 self._process.kill()
             return
         try:
-            self._line.page.kept_until = await renew(self._servers.of(claim), claim)
+            self._line.page.keep(await renew(self._servers.of(claim), claim))
         except StoreError as error:
             log.warning("supervisor.locks_not_renewed: %s", error)

@@ -30,7 +30,7 @@ def test_expired_or_lost_hold_is_refused_with_the_job_named(hold: Hold) -> None:
 def test_hold_that_somebody_else_keeps_is_valid_until_that_ends() -> None:
     kept_until = time.monotonic() + 60
     hold = Hold(
-        "q", "7", "token", time.monotonic() - 1, lambda _: None, kept_until=lambda: kept_until
+        "q", "7", "token", time.monotonic() - 1, lambda _: None, kept_until=lambda _: kept_until
     )
 
     assert hold.is_valid
@@ -40,6 +40,6 @@ def test_hold_that_somebody_else_keeps_is_valid_until_that_ends() -> None:
 
 def test_hold_that_is_lost_is_kept_by_nobody() -> None:
     hold = hold_for(60, is_lost=True)
-    hold.kept_until = lambda: time.monotonic() + 60
+    hold.kept_until = lambda _: time.monotonic() + 60
 
     assert not hold.is_valid
