@@ -142,6 +142,7 @@ async def test_idle_worker_without_its_server_stops_without_grace(
     worker = start_worker(grace="1h")
     async with Queue("q", redis_url=own_valkey.url, prefix=prefix) as queue:
         await (await queue.add("work", {"ms": 1})).result()
+        await queue.ping()  # the server's next turn: it has answered the worker's last step too
     own_valkey.kill()
     await wait_until(
         lambda: any("worker.waiting_for_server" in line for line in worker.log_lines()),
