@@ -194,11 +194,11 @@ class Supervisor:
         lived_s = time.monotonic() - started_at
         wait_s = self._next_in(restarts, code, has_served=ward.claim is not None, lived_s=lived_s)
         if wait_s is not None:
-            log.log(
-                logging.ERROR if has_died else logging.WARNING,
-                "supervisor.worker_died" if has_died else "supervisor.worker_ended",
-                extra={"pid": ward.pid, "ended_by": _cause(code), "restart_in_s": wait_s},
-            )
+            facts = {"pid": ward.pid, "ended_by": _cause(code), "restart_in_s": wait_s}
+            if has_died:
+                log.error("supervisor.worker_died", extra=facts)
+            else:
+                log.warning("supervisor.worker_ended", extra=facts)
         return code, wait_s
 
     def _next_in(
