@@ -45,9 +45,7 @@ async def failures_of(call: Callable[[], Awaitable[object]]) -> int:
 
 async def test_reset_connection_is_made_anew(queue: Queue, proxy: FaultProxy) -> None:
     proxy.cut()
-    lines = queue._store._lines.get(asyncio.get_running_loop())
-    assert lines is not None
-    kept = lines._idle
+    kept = queue._store._lines[asyncio.get_running_loop()]._idle
     assert KEPT == len(kept)
     await wait_until(lambda: not any(one.is_open for one in kept), what="the resets to arrive")
 

@@ -14,8 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
-
-from oxcart._store.by_loop import ByLoop
+from weakref import WeakKeyDictionary
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -164,7 +163,9 @@ class LoopCommits(Generic[T, R]):
     ) -> None:
         self._send = send
         self._limit = limit
-        self._commits: ByLoop[GroupCommit[T, R]] = ByLoop()
+        self._commits: WeakKeyDictionary[asyncio.AbstractEventLoop, GroupCommit[T, R]] = (
+            WeakKeyDictionary()
+        )
 
     def submit(self, item: T) -> Coroutine[Any, Any, R]:
         """Send an item with whatever goes out next from the running loop."""
@@ -172,5 +173,5 @@ class LoopCommits(Generic[T, R]):
         commit = self._commits.get(loop)
         if commit is None:
             commit = GroupCommit(self._send, new_key=lambda: uuid.uuid4().hex, limit=self._limit)
-            self._commits.set(loop, commit)
+            self._commits[loop] = commit
         return commit.submit(item)

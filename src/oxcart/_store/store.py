@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
 
-from oxcart._store.by_loop import ByLoop
 from oxcart._store.call import Call, Word
 from oxcart._store.connection import Timeouts, aclose_client, async_client, drop_idle
 from oxcart._store.lines import Lines
@@ -33,9 +33,11 @@ class Store:
     def __init__(self, location: Location, *, timeouts: Timeouts | None = None) -> None:
         self.location = location
         self.timeouts = timeouts or Timeouts()
-        self._clients: ByLoop[AsyncClient] = ByLoop()
-        self._lines: ByLoop[Lines] = ByLoop()
-        self._ended: ByLoop[str] = ByLoop()
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient] = (
+            WeakKeyDictionary()
+        )
+        self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, Lines] = WeakKeyDictionary()
+        self._ended: WeakKeyDictionary[asyncio.AbstractEventLoop, str] = WeakKeyDictionary()
 
     async def run(self, call: Call[T]) -> T:
         """Send one call and read its reply.
@@ -144,7 +146,7 @@ class Store:
     async def aclose(self) -> None:
         """Close the connections of the running loop."""
         loop = asyncio.get_running_loop()
-        client, lines = self._clients.pop(loop), self._lines.pop(loop)
+        client, lines = self._clients.pop(loop, None), self._lines.pop(loop, None)
         if lines is not None:
             await lines.drop_idle()
         if client is not None:
@@ -157,12 +159,12 @@ class Store:
         Args:
             owner: whose store it is, for the error of whoever uses it nevertheless.
         """
-        self._ended.set(asyncio.get_running_loop(), owner)
+        self._ended[asyncio.get_running_loop()] = owner
         await self.aclose()
 
     def begin(self) -> None:
         """Open connections of the running loop again when they are needed."""
-        self._ended.pop(asyncio.get_running_loop())
+        self._ended.pop(asyncio.get_running_loop(), None)
 
     async def _make_ready_again(self, error: StoreUnavailable, *, is_repeatable: bool) -> None:
         """After a connection broke, see that the server is there; raise what may not be retried."""
@@ -191,7 +193,7 @@ class Store:
             url = await self.location.aurl()
             # Another task of this loop may have made the client meanwhile.
             client = self._clients.get(loop) or async_client(url, self.timeouts)
-            self._clients.set(loop, client)
+            self._clients[loop] = client
         return client
 
     async def _send(self, call: Call[Any]) -> Any:
@@ -216,7 +218,7 @@ class Store:
     async def _own_lines(self) -> Lines:
         client: Any = await self._client()
         loop = asyncio.get_running_loop()
-        return self._lines.get(loop) or self._lines.set(loop, Lines(client.connection_pool))
+        return self._lines.setdefault(loop, Lines(client.connection_pool))
 
     async def _execute(self) -> _Send:
         client: Any = await self._client()
