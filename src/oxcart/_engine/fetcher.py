@@ -115,7 +115,8 @@ class Fetcher:
         self._is_cancelling = False
         self._in_flight = 0  # steps
         self._writing = 0  # results in them
-        self._due_timer: asyncio.TimerHandle | None = None
+        self._due_timer: asyncio.Handle | None = None
+        self._due_at = 0.0  # when the timer fires; uvloop's handles do not all have `when()`
         self._server_time = ServerTime()
         self._trouble = Reconnect()
         self.is_idle = asyncio.Event()
@@ -384,9 +385,10 @@ class Fetcher:
         when = self._loop.time() + max(0.0, in_ms) / 1_000 + DUE_SLACK_S
         timer = self._due_timer
         if timer is not None and not timer.cancelled():
-            if self._loop.time() < timer.when() <= when:
+            if self._loop.time() < self._due_at <= when:
                 return
             timer.cancel()
+        self._due_at = when
         self._due_timer = self._loop.call_at(when, self._on_due_timer)
 
     def _on_due_timer(self) -> None:
