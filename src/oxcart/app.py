@@ -39,7 +39,7 @@ from oxcart._store.sync_store import SyncStore
 from oxcart._wire.keys import DEFAULT_PREFIX
 from oxcart.app_worker import AppWorker, Prepared
 from oxcart.broker import Broker
-from oxcart.definition import JobDefinition
+from oxcart.definition import JobDecorator, JobDefinition
 from oxcart.errors import ConfigError
 from oxcart.flow import FlowJob, FlowProducer
 from oxcart.queue import Queue
@@ -74,6 +74,8 @@ class App(Closing, Extensions):
             started in ``data_dir`` and stops with the program.
         prefix: what all keys start with, as BullMQ's.
         data_dir: folder of the private Valkey.
+        build: the version of the application, such as a Git commit: its workers show it; default:
+            ``OXCART_BUILD``, else what the hosting platform's variables say.
         backoff_strategies: tell the wait of jobs whose backoff has one of these types, such as
             ``custom``; see ``BackoffStrategy``.
         timeouts: how long to wait for the server.
@@ -88,6 +90,7 @@ class App(Closing, Extensions):
         *,
         prefix: str = DEFAULT_PREFIX,
         data_dir: str | PathLike[str] = ".oxcart",
+        build: str | None = None,
         backoff_strategies: Mapping[str, BackoffStrategy] | None = None,
         timeouts: Timeouts | None = None,
         clock: Clock | None = None,
@@ -97,6 +100,7 @@ class App(Closing, Extensions):
         self._broker = broker
         self._strategies = check_strategies(backoff_strategies)
         self._prefix = prefix
+        self._build = build
         self._clock = clock
         location = locate(redis_url, data_dir)
         self._store = Store(location, timeouts=timeouts)
@@ -139,7 +143,7 @@ class App(Closing, Extensions):
         stacktrace_limit: int | None = ...,
         secrets: frozenset[str] = ...,
         on_failure: FailureHook | None = ...,
-    ) -> _Decorator: ...
+    ) -> JobDecorator: ...
 
     def job(
         self,
@@ -314,6 +318,7 @@ class App(Closing, Extensions):
             handlers=prepared.handlers,
             concurrency=concurrency,
             name=name,
+            build=self._build,
             grace=grace,
             lock=lock,
             options=WorkerOptions(
@@ -384,17 +389,3 @@ class App(Closing, Extensions):
             on_failure=surroundings.failure_hook(),
             backoff_strategies=self._strategies,
         )
-
-
-class _Decorator:
-    """What ``App.job(...)`` returns, for type checkers."""
-
-    @overload
-    def __call__(self, function: Callable[P, Awaitable[R]], /) -> JobDefinition[P, R]: ...
-
-    @overload
-    def __call__(self, function: Callable[P, R], /) -> JobDefinition[P, R]: ...
-
-    def __call__(self, function: Any, /) -> Any:
-        """Declare the function."""
-        raise AssertionError("never called: only its signature is used")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Awaitable, Callable, Set
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import (
@@ -15,6 +15,7 @@ from typing import (
     Unpack,
     cast,
     get_type_hints,
+    overload,
 )
 
 from oxcart import sync
@@ -233,6 +234,20 @@ class JobDefinition(Generic[P, R]):
             retry=self.retry,
             backoff=self.strategy,
         )
+
+
+class JobDecorator:
+    """What ``App.job(...)`` returns, for type checkers."""
+
+    @overload
+    def __call__(self, function: Callable[P, Awaitable[R]], /) -> JobDefinition[P, R]: ...
+
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> JobDefinition[P, R]: ...
+
+    def __call__(self, function: Any, /) -> Any:
+        """Declare the function."""
+        raise AssertionError("never called: only its signature is used")
 
 
 def _check_declared(

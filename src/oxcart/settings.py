@@ -91,6 +91,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     export_concurrency: Positive = 2
     grace_seconds: Positive = 30
     """How long a stopping worker lets running jobs finish."""
+    build: str | None = None
+    """The version of the application that runs, such as a Git commit; shown with its workers."""
     processes: NotNegative = 1
     """How many processes a worker runs jobs in; 0: in its own, which nobody watches over."""
     frozen_seconds: Positive = 90
@@ -191,6 +193,7 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "email_concurrency": ("OXCART_EMAIL_CONCURRENCY",),
     "export_concurrency": ("OXCART_EXPORT_CONCURRENCY",),
     "grace_seconds": ("OXCART_GRACE_SECONDS",),
+    "build": ("OXCART_BUILD",),
     "processes": ("OXCART_PROCESSES",),
     "frozen_seconds": ("OXCART_FROZEN_SECONDS",),
     "metrics_minutes": ("OXCART_METRICS_MINUTES",),

@@ -140,6 +140,7 @@ async def open_system(
                 settings.redis_url,
                 prefix=settings.prefix,
                 data_dir=settings.data_dir,
+                build=settings.build,
                 timeouts=timeouts,
                 broker=broker,
             )

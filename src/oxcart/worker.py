@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 
+from oxcart._engine.build import build_of
 from oxcart._engine.claim import Claim, Guardian, Nobody
 from oxcart._engine.context import JobContext
 from oxcart._engine.extensions import FailureHook
@@ -47,6 +48,7 @@ class WorkerGroup:
         handlers: the handlers of each queue.
         concurrency: how many jobs of each queue run at a time.
         name: kept with the jobs; default: host and process id.
+        build: see ``Worker``.
         grace: how long running jobs may go on when it is stopped.
         lock: how long a job stays locked without being renewed.
         options: what is the same for all queues.
@@ -65,6 +67,7 @@ class WorkerGroup:
         handlers: dict[str, Handlers],
         concurrency: dict[str, int],
         name: str | None = None,
+        build: str | None = None,
         grace: Duration = "30s",
         lock: Duration = "30s",
         options: WorkerOptions | None = None,
@@ -78,6 +81,8 @@ class WorkerGroup:
                 )
             check_slots(store.location, QueueKeys(prefix, queue))
         self.name = _connection_safe(name or f"{socket.gethostname()}-{os.getpid()}")
+        self.build = build_of(build)
+        """The version of the application that it runs; empty if it is not known."""
         self._store = store
         self._prefix = prefix
         self._handlers = handlers
@@ -231,6 +236,8 @@ class Worker(WorkerGroup):
         prefix: see ``Queue``.
         data_dir: see ``Queue``.
         name: kept with the jobs; default: host and process id.
+        build: the version of the application, such as a Git commit; default: ``OXCART_BUILD``,
+            else what the hosting platform's variables say.
         timeout: how long a run may take; ``None`` sets no limit.
         grace: how long running jobs may go on when it is stopped.
         lock: how long a job stays locked without being renewed.
@@ -263,6 +270,7 @@ class Worker(WorkerGroup):
         prefix: str = DEFAULT_PREFIX,
         data_dir: str | PathLike[str] = ".oxcart",
         name: str | None = None,
+        build: str | None = None,
         timeout: Duration | None = "1h",
         grace: Duration = "30s",
         lock: Duration = "30s",
@@ -300,6 +308,7 @@ class Worker(WorkerGroup):
             },
             concurrency={queue: concurrency},
             name=name,
+            build=build,
             grace=grace,
             lock=lock,
             options=WorkerOptions(
