@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.integration.cli.programs import environment
 from tests.support import wait_until_sync
 
 PROGRAMS = Path(__file__).parent / "programs"
+ROOT = Path(__file__).parents[2]
 
 
 class WorkerCommand:
@@ -25,6 +27,8 @@ class WorkerCommand:
         ledger: what its jobs write down.
         url: the server; without one the private Valkey of the folder.
         lock: how long its locks last.
+        app: the application, a module of the programs' folder.
+        before: a command that runs the command, such as ``nice``.
         options: more of the command.
         variables: more of its environment.
     """
@@ -37,20 +41,22 @@ class WorkerCommand:
         ledger: Ledger,
         url: str | None,
         lock: str = "30s",
+        app: str = "supervised:app",
+        before: Sequence[str] = (),
         **variables: str,
     ) -> None:
         given = {
             "TEST_PREFIX": prefix,
             "TEST_LEDGER": str(ledger.path),
             "TEST_LOCK": lock,
-            "PYTHONPATH": str(PROGRAMS),
+            "PYTHONPATH": f"{PROGRAMS}{os.pathsep}{ROOT}",
             **({} if url is None else {"REDIS_URL": url}),
             **variables,
         }
         self.log = folder / f"command-{len(list(folder.glob('command-*')))}.log"
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "oxcart", "worker", "supervised:app", *options],
+                [*before, sys.executable, "-m", "oxcart", "worker", app, *options],
                 env=environment(folder, **given),
                 cwd=folder,
                 stdout=output,
@@ -104,4 +110,4 @@ def is_alive(pid: int) -> bool:
         words = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
-    return b"supervised:app" in words and text.rpartition(")")[2].split()[0] not in "ZX"
+    return b"\0worker\0" in words and text.rpartition(")")[2].split()[0] not in "ZX"

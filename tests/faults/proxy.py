@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 CHUNK = 65_536
+THIN_CHUNK = 8_192
 
 
 @dataclass(eq=False, slots=True)
@@ -19,6 +20,8 @@ class _Link:
     server: asyncio.StreamWriter
     is_dead: asyncio.Event = field(default_factory=asyncio.Event)
     is_forgotten: bool = False
+    is_deaf: bool = False
+    is_mute: bool = False
 
     def reset(self) -> None:
         """Reset the client's end, and close the server's."""
@@ -42,6 +45,13 @@ class FaultProxy:
         self._requests_flow = asyncio.Event()
         self._replies_flow = asyncio.Event()
         self.resume()
+        self.bytes_per_s: float | None = None
+        """Limit of the line in each direction, shared by all connections; ``None``: unlimited."""
+        self.delay_s = 0.0
+        """How long each chunk is under way."""
+        self.is_swallowing = False
+        """Whether new connections are accepted and never forwarded."""
+        self._free_at = {True: 0.0, False: 0.0}
         self.url = ""
         """Where clients connect to."""
 
@@ -92,6 +102,16 @@ class FaultProxy:
         self._requests_flow.clear()
         self._replies_flow.clear()
 
+    def half_open_one_way(self, *, replies: bool) -> None:
+        """Swallow one direction of the present connections from now on; new ones work.
+
+        Args:
+            replies: the direction from the server to the client, else the other one.
+        """
+        for link in self._links:
+            link.is_deaf = link.is_deaf or not replies
+            link.is_mute = link.is_mute or replies
+
     def hold_replies(self) -> None:
         """Let requests through and hold replies back, until it is resumed or cut."""
         self._replies_flow.clear()
@@ -108,11 +128,13 @@ class FaultProxy:
             writer.transport.abort()
             return
         link = _Link(writer, to_server)
+        if self.is_swallowing:
+            link.is_dead.set()
         self._links.add(link)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._pump(link, reader, to_server, self._requests_flow))
-                group.create_task(self._pump(link, from_server, writer, self._replies_flow))
+                group.create_task(self._pump(link, reader, to_server, is_reply=False))
+                group.create_task(self._pump(link, from_server, writer, is_reply=True))
         finally:
             self._links.discard(link)
             writer.transport.abort()
@@ -123,16 +145,29 @@ class FaultProxy:
         link: _Link,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        flow: asyncio.Event,
+        *,
+        is_reply: bool,
     ) -> None:
+        flow = self._replies_flow if is_reply else self._requests_flow
         with suppress(OSError):
-            while chunk := await reader.read(CHUNK):
+            while chunk := await reader.read(CHUNK if self.bytes_per_s is None else THIN_CHUNK):
                 await flow.wait()
+                if self.delay_s or self.bytes_per_s:
+                    await self._travel(len(chunk), is_reply=is_reply)
                 if link.is_forgotten:
                     link.reset()
-                if link.is_dead.is_set():
+                if link.is_dead.is_set() or (link.is_mute if is_reply else link.is_deaf):
                     continue  # swallowed, so that the other side hears neither data nor an end
                 writer.write(chunk)
                 await writer.drain()
         if not link.is_dead.is_set():
             writer.close()
+
+    async def _travel(self, size: int, *, is_reply: bool) -> None:
+        """Wait for as long as a chunk is under way on the limited line."""
+        now = asyncio.get_running_loop().time()
+        free_at = max(now, self._free_at[is_reply])
+        if self.bytes_per_s:
+            free_at += size / self.bytes_per_s
+            self._free_at[is_reply] = free_at
+        await asyncio.sleep(free_at + self.delay_s - now)
