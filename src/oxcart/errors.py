@@ -249,7 +249,7 @@ class StoreError(OxcartError):
 
 
 class StoreUnavailable(StoreError):
-    """The server cannot be reached."""
+    """The server cannot be reached, or refuses for now whatever it is asked."""
 
 
 class StoreTimeout(StoreUnavailable):

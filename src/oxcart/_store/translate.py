@@ -16,15 +16,29 @@ from oxcart.errors import (
 )
 
 _REFUSALS = (
-    "ACL failure in script", "BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF",
-    "NOREPLICAS", "OOM", "READONLY", "TRYAGAIN", "UNBLOCKED",
+    "ACL failure in script", "BUSY ", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF",
+    "NOPERM", "NOREPLICAS", "OOM", "READONLY", "Script attempted to access a non local key",
+    "Script killed by user", "The user executing the script can't", "TRYAGAIN", "UNBLOCKED",
 )  # fmt: skip
-"""Replies by which a healthy server says that it takes no writes at the moment."""
+"""Replies by which the server refuses a command of a script for now: the script did no wrong."""
 
 _REFUSAL_IN_SCRIPT = re.compile(
-    r"Error running script .*@user_script: ?\d+: -?(MISCONF|NOREPLICAS|OOM|READONLY)\b"
+    r"Error running script .*@user_script: ?\d+: "
+    r"(-?(CLUSTERDOWN|MISCONF|NOPERM|NOREPLICAS|OOM|READONLY)\b"
+    r"|The user executing the script can't|Script killed by user)"
 )
-"""How Redis 6.2 says the same from within a script; later ones put the code first."""
+"""The same in Redis 6.2; later ones put the code first."""
+
+_OWN_ERROR = re.compile(
+    # Names the place in the script: an error that a script raised or that a command in it returned.
+    r"user_script:|Error compiling script"
+    # A command that was not written as it should be.
+    r"|^(syntax error|value is not|min or max is not|wrong number of arguments)"
+)
+"""Replies that the call itself causes. It would be answered the same by a server in good health."""
+
+_SENT = re.compile(r",? with args beginning with: .*", re.DOTALL)
+"""Where the server repeats what it was sent: a payload, or a password."""
 
 _SEVERAL_SLOTS = "map to the same key slot"
 
@@ -51,6 +65,8 @@ def translated(what: str) -> Iterator[None]:
         raise _of_reply(what, error) from error
     except exceptions.ClusterError as error:
         raise StoreUnavailable(f"{what}: the cluster refuses for now: {error}") from error
+    except exceptions.InvalidResponse as error:
+        raise StoreUnavailable(f"{what}: the answer is not Redis' protocol: {error}") from error
     except exceptions.RedisError as error:
         raise ScriptFailed(f"{what}: {error}") from error
     except exceptions.RedisClusterException as error:  # not a RedisError
@@ -67,10 +83,14 @@ def is_missing_script(error: BaseException) -> bool:
 
 
 def _of_reply(what: str, error: Exception) -> OxcartError:
-    """What an error that the server replied stands for."""
+    """The error for a reply: the script's own, or else the server's refusal.
+
+    A server has many ways to refuse, and new versions add to them; each would end a worker's runs
+    if it were taken for the script's error. So only what is known to be the script's own is.
+    """
     from redis import exceptions
 
-    text = str(error)
+    text = _SENT.sub("", str(error))
     if isinstance(error, exceptions.ClusterCrossSlotError):
         return _several_slots(what)
     if isinstance(error, exceptions.MovedError):
@@ -78,16 +98,25 @@ def _of_reply(what: str, error: Exception) -> OxcartError:
             f"{what}: the server is a node of a cluster, and the keys are on another one: {text}; "
             "its URL must start with redis+cluster://"
         )
+    if "WRONGTYPE" in text:
+        return WrongKeyType(f"{what}: {text}")
+    if _OWN_ERROR.search(text) and not _is_refusal_within(error, text):
+        return ScriptFailed(f"{what}: {text}")
+    return StoreUnavailable(f"{what}: the server refuses for now: {text}")
+
+
+def _is_refusal_within(error: Exception, text: str) -> bool:
+    """Whether the server refused a command that a script sent."""
+    from redis import exceptions
+
     # The client takes the code off the text of the errors that it has classes for.
     classes = (
-        exceptions.AskError, exceptions.ClusterDownError, exceptions.NoPermissionError,
-        exceptions.OutOfMemoryError, exceptions.ReadOnlyError, exceptions.TryAgainError,
+        exceptions.AskError, exceptions.AuthenticationWrongNumberOfArgsError,
+        exceptions.ClusterDownError, exceptions.NoPermissionError, exceptions.OutOfMemoryError,
+        exceptions.ReadOnlyError, exceptions.TryAgainError,
     )  # fmt: skip
-    is_refusal = isinstance(error, classes) or text.startswith(_REFUSALS)
-    if is_refusal or _REFUSAL_IN_SCRIPT.search(text):
-        return StoreUnavailable(f"{what}: the server refuses for now: {text}")
-    kind = WrongKeyType if "WRONGTYPE" in text else ScriptFailed
-    return kind(f"{what}: {text}")
+    is_code = isinstance(error, classes) or text.startswith(_REFUSALS)
+    return is_code or _REFUSAL_IN_SCRIPT.search(text) is not None
 
 
 def _brief(error: BaseException) -> str:

@@ -24,6 +24,20 @@ from oxcart.errors import ConfigError, ScriptFailed, StoreTimeout, StoreUnavaila
             "Error running script (call to f_0a): @user_script:7: @user_script: 7: -READONLY You "
             "can't write against a read only replica."
         ),
+        exceptions.ResponseError(
+            "Error running script (call to f_0a): @user_script:7: @user_script: 7: Script killed "
+            "by user with SCRIPT KILL..."
+        ),
+        exceptions.ResponseError(
+            "Script killed by user with SCRIPT KILL. script: 0a, on @user_script"
+        ),
+        exceptions.ResponseError("Protocol error: unauthenticated multibulk length"),
+        exceptions.ResponseError("Protocol error: unauthenticated bulk length"),
+        exceptions.AuthenticationWrongNumberOfArgsError(
+            "wrong number of arguments for 'auth' command"
+        ),
+        exceptions.ResponseError("QUOTA the plan's limit is reached"),
+        exceptions.InvalidResponse("Protocol Error: b'HTTP/1.1 400'"),
         exceptions.ConnectionError("refused"),
         ConnectionResetError("reset"),
     ],
@@ -55,6 +69,20 @@ def test_keys_of_several_slots_are_a_wrong_prefix(error: Exception) -> None:
             exceptions.ResponseError("Error running script: @user_script:7: READONLY_ is nil"),
             ScriptFailed,
         ),
+        (
+            exceptions.ResponseError(
+                "user_script:7: attempt to index a nil value script: 0a, on @user_script:7."
+            ),
+            ScriptFailed,
+        ),
+        (
+            exceptions.ResponseError(
+                "value is not an integer or out of range script: 0a, on @user_script:7."
+            ),
+            ScriptFailed,
+        ),
+        (exceptions.ResponseError("Error compiling script (new function): 1: bad"), ScriptFailed),
+        (exceptions.ResponseError("wrong number of arguments for 'zcard' command"), ScriptFailed),
         (exceptions.DataError("a value"), ScriptFailed),
     ],
 )
@@ -63,3 +91,14 @@ def test_other_errors_keep_their_kinds(error: Exception, kind: type[Exception]) 
         raise error
 
     assert kind is type(caught.value)
+
+
+def test_what_the_server_repeats_of_a_command_is_left_out() -> None:
+    error = exceptions.ResponseError(
+        "unknown command 'AUTH', with args beginning with: 'app' 's3cret' "
+    )
+
+    with pytest.raises(StoreUnavailable) as caught, translated("add"):
+        raise error
+
+    assert "add: the server refuses for now: unknown command 'AUTH'" == str(caught.value)

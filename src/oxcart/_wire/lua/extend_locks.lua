@@ -1,4 +1,6 @@
 -- Renews the locks of running jobs (wire format, section 7.10).
+-- Only by commands that a server whose memory is full still takes: with SET, every job that runs longer
+-- than its lock would be lost.
 -- Replies: the ids whose lock is not ours any more; a missing lock is not made again.
 local base_key = KEYS[1] -- start of every job's key
 local stalled_key = KEYS[2] -- set
@@ -12,7 +14,7 @@ for at = FIRST, #argv, WIDTH do
   local job_id = argv[at]
   local lock_key = base_key .. job_id .. ':lock' -- the job's own key
   if redis.pcall('GET', lock_key) == argv[at + 1] then -- another type is not ours, and no error
-    redis.call('SET', lock_key, argv[at + 1], 'PX', lock_ms)
+    redis.call('PEXPIRE', lock_key, lock_ms)
     redis.call('SREM', stalled_key, job_id)
   else
     lost[#lost + 1] = job_id
