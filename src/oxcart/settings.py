@@ -97,6 +97,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How many processes a worker runs jobs in; 0: in its own, which nobody watches over."""
     frozen_seconds: Positive = 90
     """How long a worker's process may stand still, no thread of it running, before it is killed."""
+    start_seconds: Positive = 90
+    """How long a worker's process may take to start, imports included, before it is killed."""
     metrics_minutes: NotNegative = 1440
     """For how many minutes workers keep how many jobs finished in each; 0: they do not count."""
     metrics_queues: tuple[str, ...] = ()
@@ -196,6 +198,7 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "build": ("OXCART_BUILD",),
     "processes": ("OXCART_PROCESSES",),
     "frozen_seconds": ("OXCART_FROZEN_SECONDS",),
+    "start_seconds": ("OXCART_START_SECONDS",),
     "metrics_minutes": ("OXCART_METRICS_MINUTES",),
     "metrics_queues": ("OXCART_METRICS_QUEUES",),
     "log_level": ("OXCART_LOG_LEVEL",),

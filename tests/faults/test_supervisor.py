@@ -364,6 +364,72 @@ def test_process_that_is_killed_at_each_start_is_given_up(start: Start) -> None:
 
 
 @pytest.mark.usefixtures("no_stalled_check")
+def test_failing_starts_of_one_process_do_not_end_the_others(
+    start: Start, queue: Queue, aftermath: Aftermath, tmp_path: Path
+) -> None:
+    """The import fails more often than a single process would be allowed to."""
+    broken = tmp_path / "broken"
+    command = start("--processes", "2", "-q", "q:1", TEST_FAILS_AT_IMPORT_IF=str(broken))
+    wait_until_sync(
+        lambda: command.output().count("worker.started") == 2, within=LONG_S, what="both to run"
+    )
+    first, second = command.children()
+    broken.touch()
+    os.kill(first, signal.SIGKILL)
+    wait_until_sync(
+        lambda: command.output().count("the database of the import is away") >= 5,
+        within=LONG_S,
+        what="five starts to fail",
+    )
+    meanwhile = queue.add("work")
+    assert second == pid_of_start(aftermath.ledger, meanwhile.id)
+    broken.unlink()
+    wait_until_sync(
+        lambda: command.output().count("worker.started") == 3,
+        within=LONG_S,
+        what="the place to be filled again",
+    )
+    command.process.terminate()
+
+    assert 0 == command.wait()
+    assert "supervisor.gave_up" not in command.output()
+
+
+def test_start_that_hangs_is_killed_and_tried_again(
+    start: Start, queue: Queue, aftermath: Aftermath, tmp_path: Path
+) -> None:
+    first = queue.add("work")
+    hangs = tmp_path / "hangs"
+    command = start(TEST_HANGS_AT_IMPORT_IF=str(hangs), OXCART_START_SECONDS="8")
+    killed = pid_of_start(aftermath.ledger, first.id)
+    hangs.touch()
+    os.kill(killed, signal.SIGKILL)
+    wait_until_sync(
+        lambda: "supervisor.start_slow" in command.output(), within=LONG_S, what="a slow start"
+    )
+    hangs.unlink()
+    second = queue.add("work")
+    successor = pid_of_start(aftermath.ledger, second.id)
+    command.process.terminate()
+
+    assert 0 == command.wait()
+    assert successor != killed
+    output = command.output()
+    assert 1 == output.count("supervisor.start_timed_out")
+    assert "time.sleep(100_000)" in output.split("supervisor.start_timed_out")[1]
+
+
+def test_first_start_that_hangs_each_time_ends_the_command(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "hangs").touch()
+
+    command = start(TEST_HANGS_AT_IMPORT_IF=str(tmp_path / "hangs"), OXCART_START_SECONDS="2")
+
+    assert 128 + signal.SIGKILL == command.wait(within=LONG_S)
+    assert 4 == command.output().count("supervisor.start_timed_out")
+    assert "supervisor.gave_up" in command.output()
+
+
+@pytest.mark.usefixtures("no_stalled_check")
 def test_jobs_go_back_although_no_other_process_can_be_started(
     start: Start, queue: Queue, aftermath: Aftermath, tmp_path: Path
 ) -> None:

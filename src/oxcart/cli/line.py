@@ -21,6 +21,7 @@ from typing import Self
 import msgspec
 
 from oxcart._engine.claim import Claim
+from oxcart._engine.stacks import stack_of
 
 log = logging.getLogger("oxcart.cli")
 
@@ -30,6 +31,8 @@ SEND_S = 1.0
 SLOWEST_BEAT_S = 1.0
 BEATS_A_LOCK = 10
 """How often a process shows that it runs in the time that its locks last, at least."""
+LAST_STACK_S = 1.0
+"""How long before the end of a start that takes too long its stack is sent."""
 _MOST_BYTES = 262_144
 """More than the system lets a message have, so that none is cut: thousands of queues fit."""
 
@@ -40,10 +43,12 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         claim: a worker begins to take jobs, which are found so.
         facts: what it says of itself, by systemd's names.
+        starting_at: the call stack of a start that takes long.
     """
 
     claim: Claim | None = None
     facts: dict[str, str] = {}
+    starting_at: str = ""
 
 
 class Page:
@@ -87,28 +92,35 @@ class ParentLine:
         end: the child's end of the socket.
         page: the shared times.
         watchdog_s: how long the parent waits for a sign of life from the event loop.
+        start_s: how long the parent waits for ``READY`` before it ends this process.
     """
 
-    def __init__(self, end: socket.socket, page: Page, watchdog_s: float) -> None:
+    def __init__(self, end: socket.socket, page: Page, watchdog_s: float, start_s: float) -> None:
         self._end = end
         self._page = page
         self.watchdog_s: float | None = watchdog_s
+        self._start_s = start_s
+        self._is_up = threading.Event()
 
     @classmethod
     def take_from(cls, environ: MutableMapping[str, str]) -> Self | None:
         """The line that the parent left, taken out of the environment; ``None`` without one."""
         given = environ.pop(VARIABLE, "").split(",")
-        if len(given) != len(("socket", "page", "watchdog")):
+        if len(given) != len(("socket", "page", "watchdog", "start")):
             return None
         end = socket.socket(fileno=int(given[0]))
         end.set_inheritable(False)
         end.settimeout(SEND_S)
         page = Page(int(given[1]))
         os.close(int(given[1]))
-        return cls(end, page, float(given[2]))
+        line = cls(end, page, float(given[2]), float(given[3]))
+        threading.Thread(target=line._report_start, name="oxcart-start", daemon=True).start()
+        return line
 
     def tell(self, **facts: str) -> None:
         """Say something of this program, such as ``READY="1"``."""
+        if "READY" in facts:
+            self._is_up.set()
         self._send(Message(facts=facts))
 
     def begin(self, claim: Claim) -> None:
@@ -123,6 +135,14 @@ class ParentLine:
     def kept_until(self, expires_at: float) -> float:
         """Until when the parent keeps the locks that this process kept until ``expires_at``."""
         return self._page.kept_until(expires_at)
+
+    def _report_start(self) -> None:
+        """Send the main thread's stack when the start takes long, and before the parent ends it."""
+        slow_s = self._start_s / 2
+        for wait_s in (slow_s, max(slow_s / 2, slow_s - LAST_STACK_S)):
+            if self._is_up.wait(wait_s):
+                return
+            self._send(Message(starting_at=stack_of()))
 
     def _beat(self, interval_s: float) -> None:
         while True:
@@ -142,10 +162,11 @@ class ChildLine:
 
     Args:
         watchdog_s: how often the child's event loop is to show that it turns, at least.
+        start_s: how long the child may take to be ready.
     """
 
-    def __init__(self, watchdog_s: float) -> None:
-        self._watchdog_s = watchdog_s
+    def __init__(self, watchdog_s: float, *, start_s: float) -> None:
+        self._times = (watchdog_s, start_s)
         self.end, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.end.settimeout(0)
         self._memory = _shared_memory(Page.SIZE)
@@ -163,7 +184,7 @@ class ChildLine:
     @property
     def variable(self) -> dict[str, str]:
         """What the child finds them by."""
-        return {VARIABLE: ",".join(str(item) for item in (*self.fds, self._watchdog_s))}
+        return {VARIABLE: ",".join(str(item) for item in (*self.fds, *self._times))}
 
     def let_go(self) -> None:
         """Close what the child has inherited."""

@@ -6,6 +6,8 @@ to know whether every process runs. So the processes tell their parent, and the 
 
 from __future__ import annotations
 
+import asyncio
+
 from oxcart.cli.pulse import BEAT_S, BeatFile
 from oxcart.cli.systemd import Notifier
 
@@ -53,6 +55,17 @@ class Relay:
         """A process has ended."""
         self._living.discard(number)
         self._has_beaten.discard(number)
+
+    async def beat_while_none_runs(self) -> None:
+        """Beat while no process is up because a replacement is waited for; until cancelled.
+
+        A wait before a restart may be longer than systemd's patience, and a program that is about
+        to start a process is alive. A process that is up has to beat for itself.
+        """
+        while True:
+            await asyncio.sleep(self.watchdog_s / 2)
+            if self._is_ready and not self._living:
+                self._beat()
 
     def end(self) -> None:
         """Leave no sign of life behind."""

@@ -27,7 +27,7 @@ from oxcart.cli.line import ChildLine
 from oxcart.cli.pulse import outside_of
 from oxcart.cli.reaper import reap_strangers
 from oxcart.cli.relay import Relay
-from oxcart.cli.restarts import Restarts
+from oxcart.cli.restarts import Fleet, Restarts
 from oxcart.cli.start_checks import read_settings
 from oxcart.cli.ward import Servers, Ward
 from oxcart.errors import StoreError
@@ -126,6 +126,8 @@ class Supervisor:
         self._children = children
         self._relay = relay
         self._servers = Servers()
+        self._fleet = Fleet()
+        self._wards: dict[int, Ward] = {}
         self._stop = asyncio.Event()
         self._giving = asyncio.TaskGroup()
 
@@ -135,11 +137,14 @@ class Supervisor:
         try:
             async with self._giving, asyncio.TaskGroup() as group:
                 stopping = group.create_task(self._stop_when_told())
-                reaping = group.create_task(reap_strangers(self._children))
+                aside = [
+                    group.create_task(reap_strangers(self._children)),
+                    group.create_task(self._relay.beat_while_none_runs()),
+                ]
                 async with asyncio.TaskGroup() as places:
                     numbers = range(1, self._plan.processes + 1)
                     filled = [places.create_task(self._fill(number)) for number in numbers]
-                await end(reaping)
+                await end(*aside)
                 if not self._stop.is_set():
                     await end(stopping)
         finally:
@@ -165,7 +170,7 @@ class Supervisor:
 
     async def _fill(self, number: int) -> int:
         """Have a process in one place until all are to stop, or give up; the last exit code."""
-        restarts = Restarts()
+        restarts = Restarts(number, self._fleet)
         while True:
             code, wait_s = await self._run_one(number, restarts)
             if wait_s is None:
@@ -184,7 +189,11 @@ class Supervisor:
         except OSError as error:
             log.error("supervisor.not_started", extra={"reason": str(error)})  # noqa: TRY400
             return NOT_STARTED, self._next_in(restarts, NOT_STARTED)
-        code = await ward.run()
+        self._wards[number] = ward
+        try:
+            code = await ward.run()
+        finally:
+            del self._wards[number]
         has_died = ward.has_died(code)
         if has_died and ward.claim is not None:
             self._giving.create_task(self._give_back(ward.claim))
@@ -205,7 +214,12 @@ class Supervisor:
         self, restarts: Restarts, code: int, *, has_served: bool = False, lived_s: float = 0.0
     ) -> float | None:
         """How long to wait for the next process, or give up and stop them all."""
-        wait_s = restarts.wait_s(code, has_served=has_served, lived_s=lived_s)
+        wait_s = restarts.wait_s(
+            code,
+            has_served=has_served,
+            lived_s=lived_s,
+            others_serve=any(ward.claim is not None for ward in self._wards.values()),
+        )
         if wait_s is None:
             if code < 0 or restarts.has_restarted:  # else it has said itself what is wrong
                 log.error("supervisor.gave_up", extra={"ended_by": _cause(code)})
@@ -213,7 +227,8 @@ class Supervisor:
         return wait_s
 
     async def _start(self, number: int) -> Ward:
-        line = ChildLine(self._relay.watchdog_s)
+        settings = self._plan.settings
+        line = ChildLine(self._relay.watchdog_s, start_s=settings.start_seconds)
         try:
             process = await self._children.start(
                 f"worker {number}",
@@ -228,9 +243,15 @@ class Supervisor:
             line.let_go()
         if self._stop.is_set():  # the others have been told without it
             process.kill()
-        frozen_s = self._plan.settings.frozen_seconds
         return Ward(
-            number, process, line, self._relay, self._servers, self._stop, frozen_s=frozen_s
+            number,
+            process,
+            line,
+            self._relay,
+            self._servers,
+            self._stop,
+            frozen_s=settings.frozen_seconds,
+            start_s=settings.start_seconds,
         )
 
     async def _give_back(self, claim: Claim) -> None:

@@ -52,6 +52,7 @@ class Ward:
         servers: where its jobs are.
         stop: set when all are told to stop.
         frozen_s: how long it may stand still.
+        start_s: how long it may take to be ready.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Ward:
         stop: asyncio.Event,
         *,
         frozen_s: float,
+        start_s: float,
     ) -> None:
         self._number = number
         self._process = process
@@ -72,6 +74,9 @@ class Ward:
         self._servers = servers
         self._stop = stop
         self._frozen_s = frozen_s
+        self._start_s = start_s
+        self._starting_at = ""
+        self._is_up = asyncio.Event()
         self._has_begun = asyncio.Event()
         self.claim: Claim | None = None
         """What it holds, once it takes jobs."""
@@ -101,8 +106,9 @@ class Ward:
         try:
             async with asyncio.TaskGroup() as group:
                 watching = group.create_task(self._watch())
+                starting = group.create_task(self._limit_start())
                 code = await self._process.wait()
-                await end(watching)
+                await end(watching, starting)
             self._listen()  # what it said last
         finally:
             loop.remove_reader(self._line.end)
@@ -115,10 +121,31 @@ class Ward:
             if message.claim is not None:
                 self.claim = message.claim
                 self._has_begun.set()
+            if message.starting_at:
+                self._log_slow_start(message.starting_at)
+            if "READY" in message.facts:
+                self._is_up.set()
             self._is_stopping |= "STOPPING" in message.facts
             # One that somebody else stops is replaced: the program does not stop.
             if message.facts and ("STOPPING" not in message.facts or self._stop.is_set()):
                 self._relay.hear(self._number, message.facts)
+
+    def _log_slow_start(self, stack: str) -> None:
+        if not self._starting_at:
+            facts = {"pid": self.pid, "kills_after_s": self._start_s, "stack": stack}
+            log.warning("supervisor.start_slow", extra=facts)
+        self._starting_at = stack
+
+    async def _limit_start(self) -> None:
+        """End a process that is not ready in time, as one whose imports hang."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._start_s):
+                await self._is_up.wait()
+        if self._is_up.is_set():
+            return
+        facts = {"pid": self.pid, "limit_s": self._start_s, "stack": self._starting_at or "unknown"}
+        log.error("supervisor.start_timed_out", extra=facts)
+        self._kill()
 
     async def _watch(self) -> None:
         await self._has_begun.wait()
@@ -150,10 +177,13 @@ class Ward:
                 "supervisor.worker_killed",
                 extra={"pid": self.pid, "stood_still_s": round(silence.seconds, 1)},
             )
-            with suppress(ProcessLookupError):
-                self._process.kill()
+            self._kill()
             return
         try:
             self._line.page.keep(await renew(self._servers.of(claim), claim))
         except StoreError as error:
             log.warning("supervisor.locks_not_renewed: %s", error)
+
+    def _kill(self) -> None:
+        with suppress(ProcessLookupError):
+            self._process.kill()

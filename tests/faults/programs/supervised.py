@@ -10,6 +10,7 @@ import ctypes
 import json
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,10 @@ class QuickApp(oxcart.App):
 
 if os.environ.get("TEST_DIES_AT_IMPORT"):
     os.kill(os.getpid(), signal.SIGKILL)
+if Path(os.environ.get("TEST_FAILS_AT_IMPORT_IF", "/nowhere")).exists():
+    raise RuntimeError("the database of the import is away")
+if Path(os.environ.get("TEST_HANGS_AT_IMPORT_IF", "/nowhere")).exists():
+    time.sleep(100_000)
 
 app = QuickApp(prefix=os.environ["TEST_PREFIX"])
 book = os.open(os.environ["TEST_LEDGER"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from tests.integration.cli.programs import environment, running
 from tests.integration.deploy.test_systemd import APP, LONG_S, Systemd
+from tests.support import wait_until_sync
 
 from oxcart.cli.pulse import BeatFile
 from oxcart.cli.relay import Relay
@@ -16,6 +20,12 @@ from oxcart.cli.systemd import Notifier
 
 READY = {"READY": "1", "STATUS": "serving jobs"}
 BEAT = {"WATCHDOG": "1"}
+FAILING = """
+import os
+
+if os.path.exists(os.environ["TEST_FAILS_IF"]):
+    raise RuntimeError("broken")
+"""
 
 
 @pytest.fixture
@@ -83,6 +93,72 @@ def test_process_that_has_ended_silences_nobody(relay: Relay, systemd: Systemd) 
     relay.hear(1, BEAT)
 
     assert BEAT == systemd.next()
+
+
+async def test_program_beats_by_itself_while_no_process_is_up(
+    systemd: Systemd, address: str
+) -> None:
+    relay = Relay(Notifier(address, watchdog_s=0.2), None, processes=1)
+    relay.hear(1, READY)
+    systemd.next_with("READY")
+
+    relay.gone(1)
+    async with asyncio.TaskGroup() as group:
+        beating = group.create_task(relay.beat_while_none_runs())
+        beats = [await asyncio.to_thread(systemd.next) for _ in range(2)]
+        relay.hear(1, READY)
+        relay.hear(1, {"STOPPING": "1", "STATUS": "not beating"})
+        after = await asyncio.to_thread(systemd.next_with, "STOPPING")
+        silent = await asyncio.to_thread(systemd.is_silent_for, 0.6)
+        beating.cancel()
+
+    assert [BEAT, BEAT] == beats
+    assert "not beating" == after["STATUS"]
+    assert silent
+
+
+def test_service_beats_while_a_process_is_waited_for(
+    systemd: Systemd, address: str, tmp_path: Path, valkey_url: str, prefix: str
+) -> None:
+    """The wait before the restart is many times as long as systemd's patience."""
+    (tmp_path / "naps.py").write_text(FAILING + APP.format(prefix=prefix))
+    env = environment(
+        tmp_path,
+        NOTIFY_SOCKET=address,
+        WATCHDOG_USEC="400000",
+        REDIS_URL=valkey_url,
+        PYTHONPATH=str(tmp_path),
+        TEST_FAILS_IF=str(tmp_path / "broken"),
+    )
+
+    with running("worker", "naps:app", env=env, folder=tmp_path) as worker:
+        output = tmp_path / "output.log"
+
+        def has_logged(text: str, times: int = 1) -> bool:
+            systemd.drain()
+            return output.read_text().count(text) == times
+
+        wait_until_sync(lambda: has_logged("worker.started"), within=LONG_S, what="a worker")
+        (tmp_path / "broken").touch()
+        os.kill(child_of(worker.pid), signal.SIGKILL)
+        wait_until_sync(lambda: has_logged("restart_in_s", 5), within=LONG_S, what="a long wait")
+        systemd.drain()
+        beats = [systemd.next() for _ in range(8)]
+        (tmp_path / "broken").unlink()
+        worker.send_signal(signal.SIGTERM)
+        code = worker.wait(LONG_S)
+
+    assert [BEAT] * 8 == beats
+    assert 0 == code
+
+
+def child_of(parent: int) -> int:
+    """The process that another one has started."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (entry / "stat").read_text().rpartition(")")[2].split()[1] == str(parent):
+                return int(entry.name)
+    raise AssertionError(f"process {parent} has started none")
 
 
 def test_what_all_wait_for_is_said_once(relay: Relay, systemd: Systemd) -> None:

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,25 @@ class Systemd:
         while name not in (facts := self.next()):
             pass
         return facts
+
+    def drain(self) -> None:
+        """Forget what was said until now."""
+        self._socket.settimeout(0)
+        with suppress(BlockingIOError):
+            while True:
+                self._socket.recv(4096)
+        self._socket.settimeout(LONG_S)
+
+    def is_silent_for(self, seconds: float) -> bool:
+        """Whether nothing more is said in a time."""
+        self._socket.settimeout(seconds)
+        try:
+            self._socket.recv(4096)
+        except TimeoutError:
+            return True
+        finally:
+            self._socket.settimeout(LONG_S)
+        return False
 
     def close(self) -> None:
         self._socket.close()

@@ -9,7 +9,7 @@ from oxcart.cli.line import ChildLine, Page
 
 def pages() -> tuple[Page, Page]:
     """The parent's view of the memory and the child's."""
-    line = ChildLine(watchdog_s=10.0)
+    line = ChildLine(watchdog_s=10.0, start_s=60.0)
     theirs = Page(line.fds[1])
     line.let_go()
     line.close()
