@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, ParamSpec, TypeVar, overload
 
 from oxcart import sync
+from oxcart._engine.environment import prefix_or_default
 from oxcart._engine.extensions import Extensions, FailureHook, Surroundings
 from oxcart._engine.handler import Handlers
 from oxcart._engine.locating import locate
@@ -36,7 +37,6 @@ from oxcart._queue.closing import Closing
 from oxcart._store.connection import Timeouts
 from oxcart._store.store import Store
 from oxcart._store.sync_store import SyncStore
-from oxcart._wire.keys import DEFAULT_PREFIX
 from oxcart.app_worker import AppWorker, Prepared
 from oxcart.broker import Broker
 from oxcart.definition import JobDecorator, JobDefinition
@@ -71,9 +71,9 @@ class App(Closing, Extensions):
 
     Args:
         redis_url: the server; without it ``REDIS_URL``, and without that a private Valkey that is
-            started in ``data_dir`` and stops with the program.
-        prefix: what all keys start with, as BullMQ's.
-        data_dir: folder of the private Valkey.
+            started in ``data_dir`` and stops with the program; production refuses that.
+        prefix: what all keys start with, as BullMQ's; without it ``OXCART_PREFIX``, else ``bull``.
+        data_dir: folder of the private Valkey; else ``OXCART_DATA_DIR``, else ``.oxcart``.
         build: the version of the application, such as a Git commit: its workers show it; default:
             ``OXCART_BUILD``, else what the hosting platform's variables say.
         backoff_strategies: tell the wait of jobs whose backoff has one of these types, such as
@@ -88,8 +88,8 @@ class App(Closing, Extensions):
         self,
         redis_url: str | None = None,
         *,
-        prefix: str = DEFAULT_PREFIX,
-        data_dir: str | PathLike[str] = ".oxcart",
+        prefix: str | None = None,
+        data_dir: str | PathLike[str] | None = None,
         build: str | None = None,
         backoff_strategies: Mapping[str, BackoffStrategy] | None = None,
         timeouts: Timeouts | None = None,
@@ -99,10 +99,10 @@ class App(Closing, Extensions):
         super().__init__()
         self._broker = broker
         self._strategies = check_strategies(backoff_strategies)
-        self._prefix = prefix
+        self._prefix = prefix = prefix_or_default(prefix)
         self._build = build
         self._clock = clock
-        location = locate(redis_url, data_dir)
+        location = locate(redis_url, data_dir, is_needed=broker is None)
         self._store = Store(location, timeouts=timeouts)
         self._sync_store = SyncStore(location, timeouts=timeouts)
         self._flows = FlowProducer(store=self._store, prefix=prefix, clock=clock)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any, Self
 
+from oxcart._engine.environment import prefix_or_default
 from oxcart._engine.locating import locate
 from oxcart._model.clock import Clock, ServerClock
 from oxcart._model.flow import Flow, FlowNode
@@ -22,7 +23,7 @@ from oxcart._store.calls.flows import EncodedNode
 from oxcart._store.connection import Timeouts
 from oxcart._store.slots import check_slots
 from oxcart._store.store import Store
-from oxcart._wire.keys import DEFAULT_PREFIX, QueueKeys, split_job_key
+from oxcart._wire.keys import QueueKeys, split_job_key
 from oxcart.errors import ConfigError
 from oxcart.job import Job
 from oxcart.queue import Queue
@@ -59,7 +60,7 @@ class FlowProducer(Closing):
 
     Args:
         redis_url: see ``Queue``.
-        prefix: what the keys of nodes without a prefix of their own start with.
+        prefix: what the keys of nodes without a prefix of their own start with; see ``Queue``.
         data_dir: see ``Queue``.
         timeouts: how long to wait for the server.
         clock: tells the time instead of the server, for tests.
@@ -70,15 +71,15 @@ class FlowProducer(Closing):
         self,
         *,
         redis_url: str | None = None,
-        prefix: str = DEFAULT_PREFIX,
-        data_dir: str | PathLike[str] = ".oxcart",
+        prefix: str | None = None,
+        data_dir: str | PathLike[str] | None = None,
         timeouts: Timeouts | None = None,
         clock: Clock | None = None,
         store: Store | None = None,
     ) -> None:
         self._owns_store = store is None
         self._store = store or Store(locate(redis_url, data_dir), timeouts=timeouts)
-        self._prefix = prefix
+        self._prefix = prefix_or_default(prefix)
         self._clock = clock or ServerClock()
         self._queues: dict[QueueKeys, Queue] = {}
         self._opened: set[str] = set()

@@ -13,6 +13,7 @@ from os import PathLike
 from oxcart._engine.build import build_of
 from oxcart._engine.claim import Claim, Guardian, Nobody
 from oxcart._engine.context import JobContext
+from oxcart._engine.environment import prefix_or_default
 from oxcart._engine.extensions import FailureHook
 from oxcart._engine.handler import Handler, Handlers, as_async
 from oxcart._engine.locating import locate
@@ -30,7 +31,7 @@ from oxcart._store.connection import Timeouts
 from oxcart._store.server_check import check_server
 from oxcart._store.slots import check_slots
 from oxcart._store.store import Store
-from oxcart._wire.keys import DEFAULT_PREFIX, QueueKeys
+from oxcart._wire.keys import QueueKeys
 from oxcart.errors import ConfigError
 
 SHORTEST_MS = 100
@@ -267,8 +268,8 @@ class Worker(WorkerGroup):
         *,
         concurrency: int = 1,
         redis_url: str | None = None,
-        prefix: str = DEFAULT_PREFIX,
-        data_dir: str | PathLike[str] = ".oxcart",
+        prefix: str | None = None,
+        data_dir: str | PathLike[str] | None = None,
         name: str | None = None,
         build: str | None = None,
         timeout: Duration | None = "1h",
@@ -297,7 +298,7 @@ class Worker(WorkerGroup):
         strategies = check_strategies(backoff_strategies)
         super().__init__(
             store or Store(locate(redis_url, data_dir), timeouts=timeouts),
-            prefix=prefix,
+            prefix=prefix_or_default(prefix),
             handlers={
                 queue: Handlers(
                     by_name,

@@ -7,18 +7,16 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
-from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from oxcart._store.address import Address, Kind
+from oxcart._store.address import check_redis_url
 from oxcart.errors import ConfigError
 
 HIDDEN = "***"
 _SECRET_PARAMETER = re.compile(r"([?&][^=&#]*(?:pass|secret|token|key)[^=&#]*=)[^&#]*", re.I)
 _LOGIN_IS_A_NAME = ("postgres", "postgresql")
 _SERVICE_LINK = "tcp://"
-_ENCODE = "a password with /, ?, # or @ in it needs them percent-encoded, such as %2F for /"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,28 +110,6 @@ def mask_url(text: str) -> str:
     elif login and scheme.partition("+")[0] not in _LOGIN_IS_A_NAME:
         login = HIDDEN  # a token, or a password that lacks its colon
     return f"{scheme}://{login}{at}{place}"
-
-
-def check_redis_url(url: str) -> None:
-    """Refuse a server's URL that clients would read in another way than it was meant.
-
-    Raises:
-        ConfigError: what is wrong; the URL itself is not in the text.
-    """
-    if Address.parse(url).kind is not Kind.SINGLE:
-        return
-    parts = urlsplit(url)
-    is_cut = "@" in f"{parts.path}{parts.query}{parts.fragment}"
-    databases = parse_qs(parts.query, keep_blank_values=True).get("db", [])
-    if parts.scheme != "unix":
-        databases.append(parts.path.removeprefix("/"))
-    for database in databases:
-        if database and not (database.isascii() and database.isdecimal()):
-            if is_cut:
-                raise ConfigError(f"what follows the host is no number of a database: {_ENCODE}")
-            raise ConfigError(
-                f"the database {database!r} is no number; it wants the form redis://host:6379/0"
-            )
 
 
 def _convert(field: str, raw: str, hint: object) -> object:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from typing import NoReturn
-from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qs, parse_qsl, unquote, urlencode, urlsplit
 
 from oxcart.errors import ConfigError
 
 SENTINEL_PORT = 26379
 SERVER_PORT = 6379
+_ENCODE = "a password with /, ?, # or @ in it needs them percent-encoded, such as %2F for /"
 _SENTINEL_LOGIN = {"sentinel_username": "username", "sentinel_password": "password"}
 
 
@@ -68,6 +69,28 @@ class Address:
         if kind is Kind.CLUSTER:
             return _cluster(parts, path)
         return _sentinel(parts, path)
+
+
+def check_redis_url(url: str) -> None:
+    """Refuse a server's URL that clients would read in another way than it was meant.
+
+    Raises:
+        ConfigError: what is wrong; the URL itself is not in the text.
+    """
+    if Address.parse(url).kind is not Kind.SINGLE:
+        return
+    parts = urlsplit(url)
+    is_cut = "@" in f"{parts.path}{parts.query}{parts.fragment}"
+    databases = parse_qs(parts.query, keep_blank_values=True).get("db", [])
+    if parts.scheme != "unix":
+        databases.append(parts.path.removeprefix("/"))
+    for database in databases:
+        if database and not (database.isascii() and database.isdecimal()):
+            if is_cut:
+                raise ConfigError(f"what follows the host is no number of a database: {_ENCODE}")
+            raise ConfigError(
+                f"the database {database!r} is no number; it wants the form redis://host:6379/0"
+            )
 
 
 def _split(url: str, kind: Kind) -> SplitResult:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from os import PathLike
 
+from oxcart._engine.environment import prefix_or_default
 from oxcart._engine.locating import locate
 from oxcart._engine.reconnect import Reconnect
 from oxcart._store.calls import reading
@@ -17,7 +18,7 @@ from oxcart._store.sync_blocking import SyncBlockingConnection
 from oxcart._store.sync_store import SyncStore
 from oxcart._sync.closing import Closing
 from oxcart._wire.events import EventName, QueueEvent, read_event
-from oxcart._wire.keys import DEFAULT_PREFIX, QueueKeys
+from oxcart._wire.keys import QueueKeys
 from oxcart.errors import StoreUnavailable
 
 __all__ = ["EventName", "QueueEvent", "QueueEvents"]
@@ -58,14 +59,14 @@ class QueueEvents(Closing):
         *,
         after: str | None = None,
         redis_url: str | None = None,
-        prefix: str = DEFAULT_PREFIX,
-        data_dir: str | PathLike[str] = ".oxcart",
+        prefix: str | None = None,
+        data_dir: str | PathLike[str] | None = None,
         timeouts: Timeouts | None = None,
         store: SyncStore | None = None,
     ) -> None:
         self._store = store or SyncStore(locate(redis_url, data_dir), timeouts=timeouts)
         self._owns_store = store is None
-        self._keys = QueueKeys(prefix, queue)
+        self._keys = QueueKeys(prefix_or_default(prefix), queue)
         check_slots(self._store.location, self._keys)
         self._after = after
         self._is_closed = False

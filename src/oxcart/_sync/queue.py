@@ -6,6 +6,7 @@ from __future__ import annotations
 from os import PathLike
 from typing import Self
 
+from oxcart._engine.environment import prefix_or_default
 from oxcart._engine.locating import locate
 from oxcart._model.clock import Clock, ServerClock
 from oxcart._store.connection import Timeouts
@@ -18,7 +19,7 @@ from oxcart._sync.moves import QueueMoves
 from oxcart._sync.reads import QueueReads
 from oxcart._sync.schedulers import QueueSchedulers
 from oxcart._sync.watching import QueueWatching
-from oxcart._wire.keys import DEFAULT_PREFIX, QueueKeys
+from oxcart._wire.keys import QueueKeys
 
 
 class Queue(
@@ -41,9 +42,9 @@ class Queue(
     Args:
         name: the queue's name, without ``:``.
         redis_url: the server; without it ``REDIS_URL``, and without that a private Valkey that is
-            started in ``data_dir``.
-        prefix: what all keys start with, as BullMQ's.
-        data_dir: folder of the private Valkey.
+            started in ``data_dir``; production (``OXCART_ENV``) refuses that.
+        prefix: what all keys start with, as BullMQ's; without it ``OXCART_PREFIX``, else ``bull``.
+        data_dir: folder of the private Valkey; else ``OXCART_DATA_DIR``, else ``.oxcart``.
         timeouts: how long to wait for the server.
         clock: tells the time instead of the server, for tests.
         events_length: how many events the queue's stream keeps, about; default 10,000.
@@ -55,8 +56,8 @@ class Queue(
         name: str,
         *,
         redis_url: str | None = None,
-        prefix: str = DEFAULT_PREFIX,
-        data_dir: str | PathLike[str] = ".oxcart",
+        prefix: str | None = None,
+        data_dir: str | PathLike[str] | None = None,
         timeouts: Timeouts | None = None,
         clock: Clock | None = None,
         events_length: int | None = None,
@@ -65,7 +66,7 @@ class Queue(
         self._owns_store = store is None
         super().__init__(
             store or SyncStore(locate(redis_url, data_dir), timeouts=timeouts),
-            QueueKeys(prefix, name),
+            QueueKeys(prefix_or_default(prefix), name),
             clock or ServerClock(),
             events_length=events_length,
         )

@@ -7,8 +7,12 @@ import sys
 import traceback
 from pathlib import Path
 
+import oxcart
 from oxcart.app import App
 from oxcart.errors import ConfigError
+
+_OXCART = Path(oxcart.__file__).parent
+_CONFIG_ERROR = f"{ConfigError.__module__}.{ConfigError.__qualname__}: "
 
 
 def load_app(path: str) -> App:
@@ -42,6 +46,11 @@ def _import_problem(path: str, error: Exception) -> str:
     """Where and why an application cannot be imported: the user's own line, not ours."""
     what = "".join(traceback.format_exception_only(error)).strip()
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "importlib" not in frame.filename]
-    where = f" ({own[-1].filename}, line {own[-1].lineno})" if len(own) > 1 else ""
-    return f"{path!r} cannot be imported{where}: {what}"
+    own = [frame for frame in frames if not _is_machinery(frame.filename)]
+    where = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
+    return f"{path!r} cannot be imported{where}: {what.removeprefix(_CONFIG_ERROR)}"
+
+
+def _is_machinery(filename: str) -> bool:
+    """Whether a frame belongs to the import system or to oxcart, not to the application."""
+    return "importlib" in filename or Path(filename).is_relative_to(_OXCART)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from oxcart import sync
-from oxcart._wire.keys import DEFAULT_PREFIX
+from oxcart._engine.environment import prefix_or_default
 from oxcart.errors import ConfigError
 from oxcart.queue import Queue
 from oxcart.settings import Settings
@@ -32,7 +32,7 @@ class SqsBroker:
 
     Args:
         addresses: the queues.
-        prefix: kept with jobs as their queue's.
+        prefix: kept with jobs as their queue's; without it ``OXCART_PREFIX``, else ``bull``.
         group_of: tells the groups in which FIFO queues keep the order; without it a queue is one
             group.
         client: an open client of boto3; without it one is made at the first call, by the usual
@@ -48,7 +48,7 @@ class SqsBroker:
         self,
         addresses: Mapping[str, SqsAddress],
         *,
-        prefix: str = DEFAULT_PREFIX,
+        prefix: str | None = None,
         group_of: GroupOf = one_group,
         client: SQSClient | None = None,
     ) -> None:
@@ -57,7 +57,7 @@ class SqsBroker:
         self.addresses = dict(addresses)
         first = next(iter(self.addresses.values()))
         self.client = SqsClient(first.url, client=client)
-        self.prefix = prefix
+        self.prefix = prefix_or_default(prefix)
         self._group_of = group_of
         self._lookups: dict[str, Lookup] = {}
         self._queues: dict[str, SqsQueue] = {}

@@ -192,3 +192,16 @@ def test_port_that_is_none_and_no_concurrency_are_wrong_usage(
     none = run("worker", "-q", "email:0", env=env)
     assert 3 == none.returncode
     assert "must be 1 or more" in none.stderr
+
+
+def test_application_without_a_server_is_refused_in_production(tmp_path: Path) -> None:
+    """The line is the application's own, and nothing is started."""
+    (tmp_path / "shop.py").write_text("import oxcart\n\napp = oxcart.App()\n")
+    env = environment(tmp_path, OXCART_ENV="production", PYTHONPATH=str(tmp_path))
+
+    for command in ("worker", "status"):
+        done = run(command, "shop:app", env=env)
+
+        assert 3 == done.returncode
+        assert "shop.py, line 3): REDIS_URL is not set" in done.stderr.replace("\n", " ")
+        assert not (tmp_path / "data").exists()

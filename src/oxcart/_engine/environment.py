@@ -1,0 +1,48 @@
+"""Environment variables that every program honours, the command line and the classes alike.
+
+An argument wins over its variable; a variable that is empty counts as not set.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+from oxcart._wire.keys import DEFAULT_PREFIX
+from oxcart.errors import ConfigError
+
+EnvironmentName = Literal["development", "production", "test"]
+
+DEFAULT_DATA_DIR = ".oxcart"
+
+
+def variable(name: str) -> str:
+    """Return the value of a variable without surrounding spaces; empty if it is not set."""
+    return os.environ.get(name, "").strip()
+
+
+def environment() -> EnvironmentName:
+    """Return where the program runs: ``OXCART_ENV``, by default ``development``.
+
+    Raises:
+        ConfigError: the variable has another value.
+    """
+    name = variable("OXCART_ENV") or "development"
+    if name not in get_args(EnvironmentName):
+        raise ConfigError(
+            f"OXCART_ENV is {name!r}: it must be one of {', '.join(get_args(EnvironmentName))}"
+        )
+    return cast("EnvironmentName", name)
+
+
+def prefix_or_default(prefix: str | None) -> str:
+    """Return the prefix of all keys: the argument, else ``OXCART_PREFIX``, else ``bull``."""
+    return variable("OXCART_PREFIX") or DEFAULT_PREFIX if prefix is None else prefix
+
+
+def data_dir_or_default(data_dir: str | os.PathLike[str] | None) -> Path:
+    """Return the data folder: the argument, else ``OXCART_DATA_DIR``, else ``.oxcart``."""
+    if data_dir is not None:
+        return Path(data_dir)
+    return Path(variable("OXCART_DATA_DIR") or DEFAULT_DATA_DIR).expanduser()
