@@ -96,7 +96,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     processes: NotNegative = 1
     """How many processes a worker runs jobs in; 0: in its own, which nobody watches over."""
     frozen_seconds: Positive = 90
-    """How long a worker's process may stand still, no thread of it running, before it is killed."""
+    """How long a worker's process may stand still, or its loop be blocked, before it is killed."""
     start_seconds: Positive = 90
     """How long a worker's process may take to start, imports included, before it is killed."""
     metrics_minutes: NotNegative = 1440

@@ -18,10 +18,12 @@ from oxcart._engine.extensions import FailureHook
 from oxcart._engine.handler import Handler, Handlers, as_async
 from oxcart._engine.locating import locate
 from oxcart._engine.lock_keeper import LockKeeper
+from oxcart._engine.loop_monitor import LoggedLoopReports, LoopMonitor, LoopReports
 from oxcart._engine.middleware import Middleware, checked, compose
 from oxcart._engine.queue_worker import ID_BYTES, QueueWorker, WorkerOptions
 from oxcart._engine.resources import Supply
 from oxcart._engine.retry_policy import BackoffStrategy, check_strategies
+from oxcart._engine.running_job import RunningJob
 from oxcart._engine.threads import HandlerThreads
 from oxcart._model.clock import Clock, ServerClock
 from oxcart._model.duration import Duration, to_ms, to_seconds
@@ -102,6 +104,9 @@ class WorkerGroup:
         self._loop: asyncio.AbstractEventLoop | None = None
         self.guardian: Guardian = Nobody()
         """The process that looks after this one's jobs, where there is one."""
+        self.loop_reports: LoopReports = LoggedLoopReports()
+        """Receives what is seen of the event loop: whether it turns, and what blocks it."""
+        self._queue_workers: list[QueueWorker] = []
 
     @property
     def concurrency(self) -> Mapping[str, int]:
@@ -151,9 +156,11 @@ class WorkerGroup:
         # Before the first take: what is taken then is found.
         self.guardian.begin(await self._claim())
         keeper.start()
+        detach = LoopMonitor.attach(self._running_jobs, self.loop_reports)
         try:
             await self._run_queues(keeper)
         finally:
+            detach()
             await asyncio.to_thread(keeper.stop)
 
     async def _claim(self) -> Claim:
@@ -206,7 +213,11 @@ class WorkerGroup:
                     replace(self._options, concurrency=places),
                     holder=self._holder,
                 )
+                self._queue_workers.append(worker)
                 group.create_task(worker.run(self._stopping, self._forced, self._grace_s))
+
+    def _running_jobs(self) -> list[RunningJob]:
+        return [job for worker in self._queue_workers for job in worker.fetcher.running_jobs()]
 
     def _soon(self, action: Callable[[], None]) -> None:
         if self._loop is None or self._loop.is_closed():

@@ -237,3 +237,9 @@ def current_job() -> JobContext:
 def set_current(context: JobContext) -> None:
     """Make a job the current one, for the running task and the threads it starts."""
     _current.set(context)
+
+
+def job_in(task: asyncio.Task[object]) -> JobContext | None:
+    """Return the job that is current in another task; ``None`` on Python 3.11, which hides it."""
+    get_context = getattr(task, "get_context", None)
+    return None if get_context is None else get_context().get(_current)

@@ -127,6 +127,10 @@ class Fetcher:
         """How many jobs are being run."""
         return len(self._running)
 
+    def running_jobs(self) -> list[RunningJob]:
+        """Return the jobs that are being run; may be called from any thread."""
+        return list(self._running.values())
+
     @property
     def has_nothing_to_lose(self) -> bool:
         """Whether no job runs and no result waits to be written."""

@@ -1,9 +1,9 @@
 """What a worker's process and the one that watches over it tell each other.
 
-The parent makes two things before it starts the child: a page of memory with three times in it,
+The parent makes two things before it starts the child: a page of memory with four times in it,
 which either side reads and writes without a call or a wait, and a socket for what is told seldom.
-The child's time is written by a thread that does nothing else: it stands still only when no thread
-of the process can run.
+One of the child's times is written by a thread that does nothing else, and stands still only when
+no thread of the process can run; another one by its event loop.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Self
 import msgspec
 
 from oxcart._engine.claim import Claim
+from oxcart._engine.loop_monitor import BlockedLoop
 from oxcart._engine.stacks import stack_of
 
 log = logging.getLogger("oxcart.cli")
@@ -44,11 +45,15 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
         claim: a worker begins to take jobs, which are found so.
         facts: what it says of itself, by systemd's names.
         starting_at: the call stack of a start that takes long.
+        blocked: its event loop is blocked.
+        resumed_after_s: for how long the loop was blocked, when it turns again.
     """
 
     claim: Claim | None = None
     facts: dict[str, str] = {}
     starting_at: str = ""
+    blocked: BlockedLoop | None = None
+    resumed_after_s: float = 0.0
 
 
 class Page:
@@ -58,7 +63,7 @@ class Page:
         fd: the memory, ``Page.SIZE`` bytes of it; it may be closed afterwards.
     """
 
-    SIZE = 24
+    SIZE = 32
 
     def __init__(self, fd: int) -> None:
         # Stores of eight bytes in one piece: the other side sees the old time or the new one.
@@ -72,6 +77,15 @@ class Page:
     @beat_at.setter
     def beat_at(self, at: float) -> None:
         self._times[0] = at
+
+    @property
+    def loop_turned_at(self) -> float:
+        """When the child's event loop last turned; 0: it is not monitored. Written by the child."""
+        return self._times[3]
+
+    @loop_turned_at.setter
+    def loop_turned_at(self, at: float) -> None:
+        self._times[3] = at
 
     def kept_until(self, expires_at: float) -> float:
         """Until when the parent keeps the locks that the child kept until ``expires_at``."""
@@ -135,6 +149,18 @@ class ParentLine:
     def kept_until(self, expires_at: float) -> float:
         """Until when the parent keeps the locks that this process kept until ``expires_at``."""
         return self._page.kept_until(expires_at)
+
+    def loop_turned(self, at: float) -> None:
+        """Show that the event loop turns; 0: it is no longer monitored."""
+        self._page.loop_turned_at = at
+
+    def loop_blocked(self, blocked: BlockedLoop) -> None:
+        """Report that the event loop is blocked: the parent can log it, whatever blocks here."""
+        self._send(Message(blocked=blocked))
+
+    def loop_resumed(self, blocked_s: float) -> None:
+        """Report that the event loop turns again."""
+        self._send(Message(resumed_after_s=blocked_s))
 
     def _report_start(self) -> None:
         """Send the main thread's stack when the start takes long, and before the parent ends it."""

@@ -141,6 +141,7 @@ def _look_after(
         watch_parent(count)
         return
     worker.guardian = line
+    worker.loop_reports = line
     # systemd and others signal the whole tree: a SIGTERM of theirs and the parent's are one wish,
     # and so is the parent's end. What is in a hurry is SIGINT; no terminal reaches this process.
     loop = asyncio.get_running_loop()

@@ -8,15 +8,18 @@ from contextlib import suppress
 
 from oxcart._engine.claim import Claim, renew
 from oxcart._engine.ending import end
+from oxcart._engine.loop_monitor import BlockedLoop
 from oxcart._store.connection import Timeouts
 from oxcart._store.location import Location
 from oxcart._store.store import Store
-from oxcart.cli.line import ChildLine
+from oxcart.cli.line import ChildLine, Message
+from oxcart.cli.loop_watch import LOOK_S, LoopWatch
 from oxcart.cli.relay import Relay
 from oxcart.cli.silence import Silence
 from oxcart.errors import StoreError
 
 log = logging.getLogger("oxcart.cli")
+loop_log = logging.getLogger("oxcart.worker")
 
 COMMAND = "2s"
 """How long the server may take to answer: locks run out meanwhile."""
@@ -80,6 +83,9 @@ class Ward:
         self._has_begun = asyncio.Event()
         self.claim: Claim | None = None
         """What it holds, once it takes jobs."""
+        self.blocked: BlockedLoop | None = None
+        """What blocks its event loop, while it is blocked."""
+        self._loop_watch = LoopWatch(frozen_s)
         self._is_stopping = False
 
     def has_died(self, code: int) -> bool:
@@ -107,8 +113,9 @@ class Ward:
             async with asyncio.TaskGroup() as group:
                 watching = group.create_task(self._watch())
                 starting = group.create_task(self._limit_start())
+                loop_watching = group.create_task(self._watch_loop())
                 code = await self._process.wait()
-                await end(watching, starting)
+                await end(watching, starting, loop_watching)
             self._listen()  # what it said last
         finally:
             loop.remove_reader(self._line.end)
@@ -121,6 +128,7 @@ class Ward:
             if message.claim is not None:
                 self.claim = message.claim
                 self._has_begun.set()
+            self._note_loop(message)
             if message.starting_at:
                 self._log_slow_start(message.starting_at)
             if "READY" in message.facts:
@@ -129,6 +137,36 @@ class Ward:
             # One that somebody else stops is replaced: the program does not stop.
             if message.facts and ("STOPPING" not in message.facts or self._stop.is_set()):
                 self._relay.hear(self._number, message.facts)
+
+    def _note_loop(self, message: Message) -> None:
+        """Log for the process that its event loop is blocked: its own log may be what blocks."""
+        if message.blocked is not None:
+            self.blocked = message.blocked
+            facts = {
+                "pid": self.pid,
+                **message.blocked.facts,
+                "kills_after_s": self._loop_watch.kills_after_s(message.blocked),
+            }
+            loop_log.warning("worker.loop_blocked", extra=facts)
+        elif message.resumed_after_s:
+            self.blocked = None
+            facts = {"pid": self.pid, "blocked_s": message.resumed_after_s}
+            loop_log.info("worker.loop_resumed", extra=facts)
+
+    async def _watch_loop(self) -> None:
+        """Kill the process when its event loop is blocked for too long."""
+        page, watch = self._line.page, self._loop_watch
+        while True:
+            await asyncio.sleep(LOOK_S)
+            watch.look(page.loop_turned_at, page.beat_at)
+            if watch.blocked_s >= watch.kills_after_s(self.blocked):
+                facts = self.blocked.facts if self.blocked is not None else {}
+                log.error(
+                    "supervisor.worker_killed",
+                    extra={**facts, "pid": self.pid, "blocked_s": round(watch.blocked_s, 1)},
+                )
+                self._kill()
+                return
 
     def _log_slow_start(self, stack: str) -> None:
         if not self._starting_at:

@@ -81,3 +81,36 @@ async def freeze(seconds: int) -> str:
     oxcart.current_job().ensure_lock()
     write("end")
     return "done"
+
+
+def _block(seconds: float, once: Path) -> str:
+    write("start")
+    if not once.exists():
+        once.touch()
+        time.sleep(seconds)
+    write("end")
+    return "done"
+
+
+@app.job("block", queue="q")
+async def block(seconds: float, once: str) -> str:
+    """Block the event loop, in the first run."""
+    return _block(seconds, Path(once))
+
+
+@app.job("block_timed", queue="q", timeout="1s")
+async def block_timed(seconds: float, once: str) -> str:
+    """The same with a time-out, which the blocked loop cannot enforce."""
+    return _block(seconds, Path(once))
+
+
+@app.job("be_busy", queue="q")
+async def be_busy(seconds: float) -> str:
+    """Keep the event loop busy without blocking it."""
+    write("start")
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        time.sleep(0.5)  # noqa: ASYNC251  # the load
+        await asyncio.sleep(0)
+    write("end")
+    return "done"
