@@ -45,19 +45,12 @@ OVERTIME_S = 5.0
 """How long a handler may go on after it was cancelled before its place is given away."""
 DUE_SLACK_S = 0.0005
 """Timers are rounded to milliseconds; one that fires too early costs a step for nothing."""
-TWO_LANES_FROM = 4
-"""From so many places on a worker has two lanes."""
 
 
 @dataclass(slots=True)
 class _Ended:
     run: EndedRun
     job: RunningJob
-
-
-def lanes_for(concurrency: int) -> int:
-    """How many lanes serve so many places."""
-    return 2 if concurrency >= TWO_LANES_FROM else 1
 
 
 @dataclass(slots=True)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from oxcart._engine.ending import end
 from oxcart._engine.executor import Executor
-from oxcart._engine.fetcher import Fetcher, lanes_for
+from oxcart._engine.fetcher import Fetcher
 from oxcart._engine.handler import Handlers
 from oxcart._engine.iterations import IterationMaker
 from oxcart._engine.lock_keeper import LockKeeper
 from oxcart._engine.stalled_sweeper import StalledSweeper
-from oxcart._engine.stepper import Stepper
+from oxcart._engine.stepper import Stepper, lanes_for
 from oxcart._engine.waiter import Waiter
 from oxcart._model.clock import Clock
 from oxcart._model.links import RateLimit

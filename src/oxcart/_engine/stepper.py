@@ -33,6 +33,14 @@ WHOLE_STEPS = 16
 
 log = logging.getLogger("oxcart.worker")
 
+TWO_LANES_FROM = 4
+"""From so many places on a worker has two lanes."""
+
+
+def lanes_for(concurrency: int) -> int:
+    """How many lanes serve so many places."""
+    return 2 if concurrency >= TWO_LANES_FROM else 1
+
 
 class Stepper:
     """Sends steps, one at a time.
