@@ -4,8 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 PYTEST_WORKERS ?= 2
+MINUTES ?= 10
+JOBS ?= 0
 
-.PHONY: help demo dev test test-slow bench bench-smoke lint types layers twin check format clean
+.PHONY: help demo dev test test-slow faults soak bench bench-smoke lint types layers twin check format clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -21,6 +23,13 @@ test: $(VENV)/.dev  ## Run the whole suite
 
 test-slow: $(VENV)/.dev  ## Run the long fault runs
 	@$(BIN)/python -m pytest -q -m slow --timeout 900
+
+faults: $(VENV)/.dev  ## Run the whole catalogue of faults (long) and write the table into the docs
+	@$(BIN)/python -m tests.faults.catalogue all --save --jobs 3; code=$$?; \
+	  $(BIN)/python -m tests.faults.catalogue report; exit $$code
+
+soak: $(VENV)/.dev  ## Run random faults under load: make soak MINUTES=10 [SEED=7] [JOBS=1000000]
+	@$(BIN)/python -m tests.faults.catalogue soak --save --minutes $(MINUTES) --jobs $(JOBS) $(if $(SEED),--seed $(SEED))
 
 bench: $(VENV)/.dev  ## Measure everything beside its peers (long) and write the figures into the docs
 	@$(BIN)/python -m benchmarks run --workload all --save all --limit 1200; $(BIN)/python -m benchmarks report

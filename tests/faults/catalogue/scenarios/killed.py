@@ -1,0 +1,252 @@
+"""Processes that are killed: a child, the supervisor, a tree, a program of one's own."""
+
+from __future__ import annotations
+
+import signal
+import statistics
+import time
+
+from tests.faults.catalogue.ledger import BEGUN
+from tests.faults.catalogue.registry import scenario
+from tests.faults.catalogue.trial import Process, Trial, send
+from tests.faults.commands import WorkerCommand
+from tests.support import ValkeyServer
+
+GROUP = "Processes killed"
+HELD = 5
+"""Jobs that run at the moment of the kill."""
+
+
+def start_long(trial: Trial, *, count: int = HELD, ms: float = 3_000) -> list[str]:
+    """Add jobs and wait until all of them run."""
+    job_ids = trial.add("work", count=count, ms=ms)
+    trial.wait_until(lambda: trial.starts(job_ids) >= count, within=90, what=f"{count} jobs to run")
+    return job_ids
+
+
+def back_after(trial: Trial, job_ids: list[str], *, runs: int, within: float = 120) -> float:
+    """Seconds until each of the jobs has begun another run."""
+    return trial.wait_until(
+        lambda: trial.starts(job_ids) >= runs, within=within, what="the jobs to run again"
+    )
+
+
+def child_of(trial: Trial, command: WorkerCommand, *, other_than: set[int]) -> int:
+    """The process id of a child that runs jobs, once there is a new one."""
+    trial.wait_until(
+        lambda: set(command.children()) - other_than, within=90, what="a child to be started"
+    )
+    return (set(command.children()) - other_than).pop()
+
+
+@scenario(
+    "kill_child",
+    group=GROUP,
+    fault="kill -9 of the child, 8 times, 5 jobs running",
+    promise="the jobs run again within 5 s",
+    short={"rounds": 1},
+)
+def kill_child(trial: Trial, *, rounds: int = 8, limit: float = 5, calm: float = 6) -> None:
+    command = trial.worker()
+    times: list[float] = []
+    seen: set[int] = set()
+    for number in range(rounds):
+        job_ids = start_long(trial)
+        child = child_of(trial, command, other_than=seen)
+        seen.add(child)
+        send(child, signal.SIGKILL)
+        times.append(back_after(trial, job_ids, runs=2 * HELD))
+        trial.settle()
+        if number < rounds - 1:
+            time.sleep(calm)  # longer than the supervisor remembers a death
+    trial.figures["median_s"] = round(statistics.median(times), 2)
+    trial.at_most("longest_s", max(times), limit)
+
+
+@scenario(
+    "kill_child_often",
+    group=GROUP,
+    fault="kill -9 of every child as soon as it runs jobs, 8 times",
+    promise="no job fails; the jobs run again within 10 s of each kill",
+)
+def kill_child_often(trial: Trial, *, rounds: int = 8, limit: float = 10) -> None:
+    command = trial.worker()
+    job_ids = start_long(trial, ms=8_000)
+    times = []
+    for number in range(rounds):
+        line = [each for each in trial.lines(BEGUN) if each.job_id in job_ids][-1]
+        before = trial.starts(job_ids)
+        send(line.pid, signal.SIGKILL)
+        times.append(
+            trial.wait_until(
+                lambda before=before: trial.starts(job_ids) > before,  # type: ignore[misc]
+                within=90,
+                what=f"a job to run after kill {number + 1}",
+            )
+        )
+    trial.figures["times_s"] = [round(each, 1) for each in times]
+    trial.at_most("longest_s", max(times), limit)
+    trial.settle(within=300)
+    trial.expect(command.process.poll() is None, "the supervisor ended")
+
+
+@scenario(
+    "kill_burst",
+    group=GROUP,
+    fault="kill -9 of a child every 2 s for 45 s under 600 jobs a second",
+    promise="no job lost; drained within 30 s of the end",
+    short={"seconds": 6, "rate": 300},
+)
+def kill_burst(
+    trial: Trial, *, rate: float = 600, seconds: float = 45, every: float = 2, limit: float = 30
+) -> None:
+    command = trial.worker("--processes", "2")
+    producer = trial.producer(rate=rate, count=int(rate * seconds), batch=10)
+    until = time.monotonic() + seconds
+    kills = 0
+    while time.monotonic() < until:
+        time.sleep(every)
+        for child in command.children()[:1]:
+            send(child, signal.SIGKILL)
+            kills += 1
+    producer.wait(within=seconds * 5 + 60)
+    trial.figures["kills"] = kills
+    trial.at_most("drained_s", trial.settle(within=180), limit)
+
+
+@scenario(
+    "kill_supervisor",
+    group=GROUP,
+    fault="kill -9 of the supervisor alone, started again after 1 s",
+    promise="running jobs end once; the next job runs within 5 s",
+    short={"ms": 2_000},
+)
+def kill_supervisor(trial: Trial, *, ms: float = 5_000, limit: float = 5) -> None:
+    command = trial.worker()
+    job_ids = start_long(trial, ms=ms)
+    command.process.kill()
+    command.process.wait()
+    time.sleep(1)
+    trial.worker(wait=False)
+    trial.at_most("next_job_s", trial.next_job(), limit)
+    trial.settle()
+    trial.expect(trial.starts(job_ids) == HELD, "a job that could finish was run again")
+
+
+@scenario(
+    "kill_tree",
+    group=GROUP,
+    fault="kill -9 of supervisor and child, 3 times, started again after 1 s",
+    promise="the jobs run again within 5 s of the restart",
+    short={"rounds": 1},
+)
+def kill_tree(trial: Trial, *, rounds: int = 3, limit: float = 5) -> None:
+    times = []
+    for _ in range(rounds):
+        command = trial.worker()
+        job_ids = start_long(trial)
+        trial.killed(command)
+        time.sleep(1)
+        again = trial.worker(wait=False)
+        times.append(back_after(trial, job_ids, runs=2 * HELD))
+        trial.settle()
+        again.process.terminate()
+        again.wait()
+    trial.at_most("longest_s", max(times), limit)
+
+
+@scenario(
+    "kill_tree_other_worker",
+    group=GROUP,
+    fault="kill -9 of supervisor and child while another worker of the host runs",
+    promise="the other worker runs the jobs within 5 s",
+)
+@scenario(
+    "kill_own",
+    group=GROUP,
+    fault="kill -9 of a program with App.worker while another one runs, 3 times",
+    promise="the other program runs the jobs within 5 s",
+    options={"own": True, "rounds": 3},
+    short={"rounds": 1},
+)
+def kill_beside_another(
+    trial: Trial, *, rounds: int = 1, own: bool = False, limit: float = 5
+) -> None:
+    def start() -> Process | WorkerCommand:
+        return trial.own(concurrency=HELD) if own else trial.worker(concurrency=HELD)
+
+    doomed = start()
+    times = []
+    for _ in range(rounds):
+        job_ids = start_long(trial)
+        other = start()
+        trial.killed(doomed)
+        times.append(back_after(trial, job_ids, runs=2 * HELD))
+        trial.settle()
+        doomed = other
+    trial.at_most("longest_s", max(times), limit)
+
+
+@scenario(
+    "kill_own_restarted",
+    group=GROUP,
+    fault="kill -9 of the only program with App.worker, started again after 1 s",
+    promise="the jobs run again within 5 s of the restart",
+)
+def kill_own_restarted(trial: Trial, *, limit: float = 5) -> None:
+    doomed = trial.own()
+    job_ids = start_long(trial)
+    doomed.kill()
+    time.sleep(1)
+    trial.own(wait=False)
+    trial.at_most("back_s", back_after(trial, job_ids, runs=2 * HELD), limit)
+    trial.settle()
+
+
+@scenario(
+    "kill_while_redis_away",
+    group=GROUP,
+    fault="the server is killed, then the child; the server is back after 10 s",
+    promise="the jobs run again within 10 s of the server's return",
+    options={"server": lambda: ValkeyServer(is_durable=True)},
+    short={"away": 2, "ms": 4_000},
+)
+@scenario(
+    "kill_while_redis_away_long",
+    group=GROUP,
+    fault="the same, the server is back after 45 s, when every lock has run out",
+    promise="the jobs run again within 65 s of the server's return",
+    options={"server": lambda: ValkeyServer(is_durable=True), "away": 45, "limit": 65},
+)
+def kill_while_redis_away(
+    trial: Trial, *, away: float = 10, ms: float = 15_000, limit: float = 10
+) -> None:
+    command = trial.worker()
+    job_ids = start_long(trial, ms=ms)
+    trial.server.kill()
+    for child in command.children():
+        send(child, signal.SIGKILL)
+    time.sleep(away)
+    trial.server.start()
+    trial.at_most("back_s", back_after(trial, job_ids, runs=2 * HELD), limit)
+    trial.settle()
+
+
+@scenario(
+    "stop_supervisor",
+    group=GROUP,
+    fault="SIGSTOP of the supervisor for 20 s, the child killed meanwhile",
+    promise="the jobs run again within 5 s of SIGCONT",
+    short={"seconds": 2, "ms": 6_000},
+)
+def stop_supervisor(
+    trial: Trial, *, seconds: float = 20, ms: float = 30_000, limit: float = 5
+) -> None:
+    command = trial.worker()
+    job_ids = start_long(trial, ms=ms)
+    with trial.stopped(command.process.pid):
+        for child in command.children():
+            send(child, signal.SIGKILL)
+        time.sleep(seconds)
+    trial.at_most("back_s", back_after(trial, job_ids, runs=2 * HELD), limit)
+    trial.settle()
