@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 from tests.faults.proxy import FaultProxy
 from tests.support import wait_until
 
@@ -50,6 +51,26 @@ async def test_reset_connection_is_made_anew(queue: Queue, proxy: FaultProxy) ->
     await wait_until(lambda: not any(one.is_open for one in kept), what="the resets to arrive")
 
     assert await failures_of(lambda: queue.add_log("one", "a row")) == 0
+
+
+async def test_plain_command_on_a_reset_connection_fails_as_a_store_error(
+    queue: Queue, proxy: FaultProxy
+) -> None:
+    """Such commands go over the client's own pool; on uvloop a RuntimeError was raised."""
+    client = await queue._store._client()
+    connection = await client.connection_pool.get_connection()
+    await client.connection_pool.release(connection)
+    proxy.cut()
+    transport = connection._writer.transport
+    await wait_until(transport.is_closing, what="the reset to arrive")
+
+    async def ping() -> None:
+        await connection.send_command("PING")  # asyncio's own loop takes it all the same
+        await connection.read_response()
+
+    with pytest.raises(RedisConnectionError):
+        await ping()
+    assert not connection.is_connected
 
 
 async def test_all_kept_connections_are_given_up_with_the_first_that_is_broken(

@@ -59,12 +59,22 @@ class _Prompt(_Base):
 
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:  # noqa: FBT001, FBT002  # the client's own signature
         """Send a command; the time-out is kept here and hidden from the client meanwhile."""
-        if self.is_connected and not self.health_check_interval:
-            self._writer.writelines(command)
-            # What the system has not taken yet is waited for only if it is much.
-            if self._writer.transport.get_write_buffer_size() < MOST_UNSENT:
-                return
-            command = ()
+        try:
+            if self.is_connected and not self.health_check_interval:
+                self._writer.writelines(command)
+                # What the system has not taken yet is waited for only if it is much.
+                if self._writer.transport.get_write_buffer_size() < MOST_UNSENT:
+                    return
+                command = ()
+            await self._send_and_drain(command, check_health=check_health)
+        # Raised by uvloop for a connection that the server has reset.
+        except RuntimeError as error:
+            if self.is_connected and not self._writer.transport.is_closing():
+                raise
+            await self.disconnect(nowait=True)
+            raise RedisConnectionError(f"Connection is closed: {error}") from error
+
+    async def _send_and_drain(self, command: Any, *, check_health: bool) -> None:
         seconds, self.socket_timeout = self.socket_timeout, None
         try:
             async with asyncio.timeout(seconds):
