@@ -8,6 +8,7 @@ import pytest
 import redis
 from tests.faults.aftermath import Aftermath
 from tests.faults.processes import QUICK, Ledger, WorkerProcess
+from tests.loops import pytest_asyncio_loop_factories, running_loop_name  # noqa: F401  # a hook
 from tests.support import ValkeyServer
 
 StartWorker = Callable[..., WorkerProcess]
@@ -31,7 +32,7 @@ def client(own_valkey: ValkeyServer) -> Iterator[redis.Redis]:
 def start_worker(
     own_valkey: ValkeyServer, prefix: str, tmp_path: Path, ledger: Ledger
 ) -> Iterator[StartWorker]:
-    """Start worker processes; those still alive are killed at the end."""
+    """Start worker processes on the test's kind of loop; those alive at the end are killed."""
     started: list[WorkerProcess] = []
 
     def start(
@@ -44,6 +45,7 @@ def start_worker(
             ledger=ledger,
             log=tmp_path / f"worker-{len(started)}.log",
             options={**QUICK, **options},
+            loop=running_loop_name(),
         )
         started.append(process)
         return process

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -45,7 +46,7 @@ class Ledger:
 
 
 class WorkerProcess:
-    """A worker in a process of its own."""
+    """A worker in a process of its own, on one of the loops of ``tests.loops``."""
 
     def __init__(
         self,
@@ -56,6 +57,7 @@ class WorkerProcess:
         ledger: Ledger,
         log: Path,
         options: dict[str, Any],
+        loop: str = "uvloop",
     ) -> None:
         self._log = log
         arguments = {
@@ -65,12 +67,14 @@ class WorkerProcess:
             "ledger": str(ledger.path),
             "options": options,
         }
+        environment = {**os.environ, "TEST_LOOP": loop}
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-W", "error", str(PROGRAM), json.dumps(arguments)],
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                env=environment,
             )
 
     @property

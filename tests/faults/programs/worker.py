@@ -1,6 +1,6 @@
 """A worker process whose handler keeps a ledger: a line when a run begins, a line when it ends.
 
-Its only argument is a JSON object; see ``tests.faults.processes``.
+Its only argument is a JSON object; ``TEST_LOOP`` names its loop. See ``tests.faults.processes``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import signal
 import sys
 import threading
 from typing import Any
+
+import uvloop
 
 import oxcart
 from oxcart.app import AppWorker
@@ -84,4 +86,6 @@ async def main(url: str, prefix: str, queues: dict[str, int], ledger: str, optio
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING, format="%(name)s %(message)s")
-    asyncio.run(main(**json.loads(sys.argv[1])))
+    new_loop = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    with asyncio.Runner(loop_factory=new_loop[os.environ["TEST_LOOP"]]) as runner:
+        runner.run(main(**json.loads(sys.argv[1])))

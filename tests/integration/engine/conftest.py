@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import redis
+from tests.loops import pytest_asyncio_loop_factories  # noqa: F401  # a hook
 from tests.partition import check_partition
 
 from oxcart import App, Queue

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from tests.loops import pytest_asyncio_loop_factories  # noqa: F401  # a hook
 from tests.twins import FACES, Api
 
 from oxcart import App, FlowProducer

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from tests.integration.queue.hand import Hand
+from tests.loops import pytest_asyncio_loop_factories  # noqa: F401  # a hook
 from tests.twins import FACES, Api
 
 from oxcart import Queue
