@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -57,7 +58,7 @@ async def test_plain_command_on_a_reset_connection_fails_as_a_store_error(
     queue: Queue, proxy: FaultProxy
 ) -> None:
     """Such commands go over the client's own pool; on uvloop a RuntimeError was raised."""
-    client = await queue._store._client()
+    client: Any = await queue._store._client()
     connection = await client.connection_pool.get_connection()
     await client.connection_pool.release(connection)
     proxy.cut()
