@@ -71,7 +71,8 @@ class App(Closing, Extensions):
 
     Args:
         redis_url: the server; without it ``REDIS_URL``, and without that a private Valkey that is
-            started in ``data_dir`` and stops with the program; production refuses that.
+            started in ``data_dir`` and stops with the last program that uses it; production refuses
+            that.
         prefix: what all keys start with, as BullMQ's; without it ``OXCART_PREFIX``, else ``bull``.
         data_dir: folder of the private Valkey; else ``OXCART_DATA_DIR``, else ``.oxcart``.
         build: the version of the application, such as a Git commit: its workers show it; default:

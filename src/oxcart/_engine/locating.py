@@ -29,7 +29,8 @@ def locate(
     Args:
         redis_url: the server's URL.
         data_dir: the folder of the private Valkey, which is started when it is first needed and
-            stops with the program; without it ``OXCART_DATA_DIR``, and without that ``.oxcart``.
+            stops with the last program that uses it; without it ``OXCART_DATA_DIR``, and without
+            that ``.oxcart``.
         is_needed: whether jobs wait in this server; if not, it is refused only when it is used.
 
     Raises:

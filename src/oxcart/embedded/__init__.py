@@ -5,13 +5,15 @@ The rules, which hold whatever is killed when:
 - One server a folder. While it lives it holds the lock ``server.lock``, which it inherits from the
   process that starts it; nobody starts a server without having that lock first.
 - One owner a server: the process that holds ``owner.lock``. The owner alone writes
-  ``server.json`` (how to reach the server), starts the server again if it dies, and ends it when
-  it ends itself.
+  ``server.json`` (how to reach the server) and starts the server again if it dies.
 - Other processes that name the folder join: they share ``users.lock`` and read ``server.json``.
-- If the owner is killed, its server goes on. The next process that starts adopts it; if none does,
-  and nobody shares it, the owner's watcher stops it after a few seconds.
-- If the owner stops, the server stops. Whoever still needs it calls ``ensure()`` and becomes the
-  owner of a new server on the same data, at the same address.
+- The last process that leaves stops the server. If the owner ends, killed or not, while others
+  share the server, the server goes on, and one of them becomes the owner within a second.
+- A process that leaves stops the server only while it holds ``owner.lock`` and, exclusively,
+  ``users.lock``: so a process that joins at that moment either keeps the server running or starts
+  the next one. Two processes that leave at once both try after they have released their own locks.
+- If a process was killed and no process owns or shares the server, the watcher of the last owner
+  stops it after a few seconds.
 - What a client was told is stored stays stored, in an append-only file: whichever of these
   processes is killed, all of it, because it is written before the answer; when the machine loses
   power, all but about the last second. (In a frozen application, where no watcher can run, the

@@ -1,7 +1,7 @@
-"""Notices that the owner's server died, also in an owner that has nothing to do with it just then.
+"""A thread that checks on the server, also in a process that does not use it at the moment.
 
-Those who joined cannot start a server while its owner lives, so the owner must not sleep through
-its death.
+Processes that joined cannot start a server while its owner lives, so the owner must notice that the
+server died, and a process that joined must notice that the owner ended.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _INTERVAL_S = 0.5
 
 
 class Keeper:
-    """A thread that looks after the server twice a second.
+    """Calls a function twice a second in a daemon thread.
 
     Args:
-        look: called each time; it must not raise.
+        look: the function, which must not raise.
     """
 
     def __init__(self, look: Callable[[], None]) -> None:

@@ -80,8 +80,10 @@ class FileLock:
 
         It is not unlocked explicitly: that would also take it from whoever inherited the file.
         """
-        if self._closer is not None:
-            self._closer()
+        # Not by calling the finalizer, which does nothing any more while the program ends.
+        if self._closer is not None and self._file is not None:
+            self._closer.detach()
+            os.close(self._file)
         self._file = self._closer = None
         _held.discard(self)
 

@@ -18,6 +18,9 @@ log = logging.getLogger("oxcart.embedded")
 _POLL_S = 0.01
 _KILL_S = 5.0
 
+_left_behind: list[int] = []
+"""Children that may outlive this process: the system has to be asked for their exit codes."""
+
 
 class ServerProcess:
     """One server, started by this process or found again.
@@ -63,6 +66,11 @@ class ServerProcess:
         if not self._ends_within(_KILL_S):
             log.error("embedded.still_there", extra={"pid": self.pid})
 
+    def hand_over(self) -> None:
+        """Let the server run on without this process."""
+        if self._child is not None:
+            leave_behind(self._child)
+
     def forget(self) -> None:
         """Let go of the process without touching it, in a forked child: it is the parent's."""
         if self._child is not None:
@@ -80,3 +88,21 @@ class ServerProcess:
                 return False
             time.sleep(_POLL_S)
         return True
+
+
+def leave_behind(child: subprocess.Popen[bytes]) -> None:
+    """Stop managing a child process without ending it."""
+    # Else a warning says that a child still runs.
+    child.returncode = 0
+    _left_behind.append(child.pid)
+
+
+def reap_left_behind() -> None:
+    """Collect the children that were left behind and have ended, so that no zombies remain."""
+    for pid in list(_left_behind):
+        try:
+            has_ended = os.waitpid(pid, os.WNOHANG) != (0, 0)
+        except ChildProcessError:  # collected already, or the parent's in a forked child
+            has_ended = True
+        if has_ended:
+            _left_behind.remove(pid)

@@ -19,7 +19,7 @@ from oxcart.embedded._folder import ServerFolder
 from oxcart.embedded._keeper import Keeper
 from oxcart.embedded._launch import Launcher
 from oxcart.embedded._locks import FileLock
-from oxcart.embedded._process import ServerProcess
+from oxcart.embedded._process import ServerProcess, reap_left_behind
 from oxcart.embedded._watcher import Watcher
 from oxcart.errors import ConfigError, StoreError, StoreUnavailable
 
@@ -37,10 +37,10 @@ _LOADING_S = 600.0
 class EmbeddedValkey:
     """A private Valkey in a data folder, durable, shared by all processes that name the folder.
 
-    The server ends with its owner; if it dies, its owner starts it again within a second. If the
-    owner is killed, the server stays for the next start to take over, and ends by itself after a
-    few seconds if nobody does and nobody has joined it. A forked child of the owner uses the
-    server and does not own it.
+    The last process that leaves stops the server. If the server dies, its owner starts it again
+    within a second; if the owner ends while others use the server, one of them becomes the owner.
+    If the last process is killed, the server ends by itself after a few seconds unless the next
+    start takes it over. A forked child of the owner uses the server and does not own it.
 
     Args:
         data_dir: the application's data folder; the server lives in its subfolder ``valkey``.
@@ -77,7 +77,7 @@ class EmbeddedValkey:
     def ensure(self) -> None:
         """Have a server again, after the connection was lost.
 
-        A server that died is started again; if its owner ended, this process becomes the owner.
+        A server that died is started again, by this process if the owner has ended.
         Returns at once if all is well.
         The address stays the same as long as the port is free, but read ``url`` again.
 
@@ -93,7 +93,7 @@ class EmbeddedValkey:
                 self._found = found
 
     def stop(self) -> None:
-        """End the server if this process owns it, else only leave it; safe to call twice.
+        """Leave the server, and stop it if no other process uses it; safe to call twice.
 
         The server writes its file to the end first; after 10 s it is killed.
         """
@@ -117,7 +117,7 @@ class EmbeddedValkey:
 
     @property
     def is_owner(self) -> bool:
-        """Whether the server ends with this process."""
+        """Whether this process starts the server again if it dies."""
         return self._owner_lock.is_held
 
     @property
@@ -152,6 +152,7 @@ class EmbeddedValkey:
         return self._found
 
     def _reach(self) -> None:
+        reap_left_behind()
         self._folder.prepare()
         was_owner = self.is_owner
         launcher = Launcher(self._folder, self._server_lock)
@@ -161,9 +162,10 @@ class EmbeddedValkey:
             if launcher.child is not None:
                 # A server that never got ready has acknowledged nothing and need not end gently.
                 self._process = ServerProcess(self._server_lock, child=launcher.child)
-                self._leave(0)
+                self._stop_server(0)
+                self._forget_role()
             elif not was_owner:
-                self._leave(0)
+                self._forget_role()
             raise
 
     def _await_server(self, launcher: Launcher) -> FoundServer:
@@ -205,41 +207,97 @@ class EmbeddedValkey:
         if self.is_owner:
             self._users_lock.release()
             self._watcher.start()
-            self._keeper.start()
-            _owners.add(self)
+        _active.add(self)
+        self._keeper.start()
         log.info(event, extra={"pid": found.pid, "directory": str(self._folder.path)})
 
     def _look_after(self) -> None:
-        """Start the owner's server or watcher again if it died.
+        """Start the owner's server or watcher again if it died; become the owner if there is none.
 
-        If that fails, the next who needs the server is told why.
+        If that fails, the next call of ``ensure`` tries again and raises the reason.
         """
         with self._mutex:
-            if self._process is None:
+            if not self._has_role:
                 return
             try:
-                if self._process.has_ended():
-                    log.warning("embedded.died", extra={"pid": self._process.pid})
-                    self._reach()
-                self._watcher.start()
+                if self._process is not None:
+                    self._look_after_server(self._process)
+                elif self._owner_lock.try_acquire():
+                    self._succeed_owner()
             except (ConfigError, StoreError) as error:
                 log.error("embedded.lost", extra={"error": str(error)})  # noqa: TRY400  # expected
                 self._keeper.end()
 
-    def _leave(self, limit_s: float) -> None:
-        """Give up the role, and with the owner's role the server."""
+    def _look_after_server(self, process: ServerProcess) -> None:
+        if process.has_ended():
+            log.warning("embedded.died", extra={"pid": process.pid})
+            self._reach()
+        self._watcher.start()
+
+    def _succeed_owner(self) -> None:
+        """Take over the server of an owner that ended; the owner's lock is held already."""
         try:
-            if self.is_owner and self._process is not None:
-                self._process.stop(limit_s=limit_s)
-                self._record_end(self._process.pid)
-                log.info("embedded.stopped", extra={"pid": self._process.pid})
-        finally:
-            self._keeper.end()
-            self._watcher.end()
-            self._process = self._found = None
-            self._users_lock.release()
+            self._reach()
+        except BaseException:
             self._owner_lock.release()
-            _owners.discard(self)
+            raise
+
+    def _leave(self, limit_s: float) -> None:
+        """Give up the role, and stop the server if no other process uses it."""
+        self._keeper.end()
+        try:
+            if self._has_role:
+                try:
+                    self._stop_if_last(limit_s)
+                except ConfigError:  # the folder was deleted, and its locks with it
+                    if self.is_owner:
+                        self._stop_server(limit_s)
+        finally:
+            self._forget_role()
+            reap_left_behind()
+
+    def _stop_if_last(self, limit_s: float) -> None:
+        """Stop the server under both locks, which no process can take that uses the server.
+
+        A process that leaves gives up its own lock before it tries, and tries again if the others
+        have left since: they may have failed because of it.
+        """
+        if not self.is_owner:
+            self._users_lock.release()
+        while self._owner_lock.try_acquire():
+            if self._users_lock.try_acquire():
+                self._stop_server(limit_s)
+                return
+            self._hand_over()
+            if not self._users_lock.try_acquire():
+                return
+            self._users_lock.release()
+
+    def _hand_over(self) -> None:
+        """Leave the server and its watcher to the processes that share the server."""
+        if self._process is not None:
+            self._process.hand_over()
+            self._process = None
+        self._watcher.hand_over()
+        self._owner_lock.release()
+
+    def _stop_server(self, limit_s: float) -> None:
+        if self._process is None:
+            record = self._folder.read_record()
+            if record is None or record.pid is None:
+                return
+            self._process = ServerProcess(self._server_lock, pid=record.pid)
+        self._process.stop(limit_s=limit_s)
+        self._record_end(self._process.pid)
+        log.info("embedded.stopped", extra={"pid": self._process.pid})
+
+    def _forget_role(self) -> None:
+        self._keeper.end()
+        self._watcher.end()
+        self._process = self._found = None
+        self._users_lock.release()
+        self._owner_lock.release()
+        _active.discard(self)
 
     def _record_end(self, pid: int) -> None:
         """Keep the address for the next server; that this one ended is for readers only."""
@@ -273,21 +331,21 @@ class EmbeddedValkey:
 
 
 _instances: weakref.WeakSet[EmbeddedValkey] = weakref.WeakSet()
-_owners: set[EmbeddedValkey] = set()
-"""Owners are kept until they stop, even if nobody else refers to them."""
+_active: set[EmbeddedValkey] = set()
+"""Instances are kept until they stop, even if nothing else refers to them."""
 
 
-def _stop_owners() -> None:
-    """The safety net for owners that were not stopped."""
-    for owner in list(_owners):
-        owner.stop()
+def _stop_all() -> None:
+    """The safety net for programs that end without ``stop()``; owners last."""
+    for instance in sorted(_active, key=lambda each: each.is_owner):
+        instance.stop()
 
 
 def _forget_in_child() -> None:
-    _owners.clear()
+    _active.clear()
     for instance in list(_instances):
         instance._forget_in_child()  # noqa: SLF001  # this module's own class
 
 
-atexit.register(_stop_owners)
+atexit.register(_stop_all)
 os.register_at_fork(after_in_child=_forget_in_child)

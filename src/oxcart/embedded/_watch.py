@@ -12,8 +12,8 @@ every second. It is no thread of the owner because a busy owner would put it off
 *End.* It waits at the end of a pipe that the owner holds open: the pipe ends when the owner does,
 whichever way that is, on every Unix. (Linux could kill the server with its parent, but does so
 when the *thread* that started it ends, macOS has nothing of the kind, and both would end a server
-that other processes use.) Then, at intervals, it looks at the locks: once nobody owns or shares
-the server, it asks it to stop. Somebody who starts meanwhile takes the server over.
+that other processes use.) Then, at intervals, it looks at the locks: once no process owns or shares
+the server, it asks it to stop. A process that starts meanwhile takes the server over.
 """
 
 from __future__ import annotations
@@ -101,10 +101,18 @@ def watch(pipe: int, folder: Path, interval_s: float) -> None:
     while True:
         time.sleep(min(_SYNC_S, interval_s))
         syncer.sync()
+        if has_no_server(folder):
+            return
         if time.monotonic() >= look_at:
             if is_settled(folder):
                 return
             look_at += interval_s
+
+
+def has_no_server(folder: Path) -> bool:
+    """Whether the server has ended; a process that starts one has a watcher of its own."""
+    with ExitStack() as held:
+        return _lock(held, folder / "server.lock")
 
 
 def is_settled(folder: Path) -> bool:

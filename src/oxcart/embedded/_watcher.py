@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from oxcart.embedded._folder import ServerFolder
 
+from oxcart.embedded._process import leave_behind
+
 log = logging.getLogger("oxcart.embedded")
 
 INTERVAL_S = 5.0
@@ -60,6 +62,12 @@ class Watcher:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            self._let_go(self._process)
+
+    def hand_over(self) -> None:
+        """Let the watcher run on, which stops the server once no process uses it."""
+        if self._process is not None:
+            leave_behind(self._process)
             self._let_go(self._process)
 
     def forget(self) -> None:

@@ -63,10 +63,9 @@ def test_five_processes_that_start_at_once_get_one_server(
     assert sum(one["is_owner"] for one in seen) == 1
     assert len({one["pid"] for one in seen}) == 1
     assert [seen[0]["pid"]] == servers_of(data_dir)
-    # The owner must go last: whoever is asked to leave first is none.
-    for program, one in zip(programs, seen, strict=True):
-        if not one["is_owner"]:
-            program.leave()
+    for program in programs:
+        program.leave()
+    wait_until_sync(lambda: not watchers_of(data_dir), what="the watchers see that it ended")
 
 
 def test_server_of_a_killed_owner_is_adopted_with_its_data(
@@ -110,24 +109,112 @@ def test_acknowledged_writes_survive_the_death_of_server_and_owner(
         assert pushed_count(embedded) in {acknowledged, acknowledged + 1}
 
 
-def test_joiner_takes_over_when_the_owner_stops(data_dir: Path, new_program: NewProgram) -> None:
-    owner, joiner, other = new_program(), new_program(), new_program()
+@pytest.mark.parametrize("ending", ["stop", "leave", "kill"])
+def test_server_outlives_its_owner_while_another_process_uses_it(
+    data_dir: Path, new_program: NewProgram, ending: str
+) -> None:
+    owner, joiner, other = (new_program(watch_interval_s=0.5) for _ in range(3))
     before = owner.ask("start")
     joiner.ask("start")
     other.ask("start")
-    owner.ask("push", 100)
+    with redis.Redis.from_url(before["url"]) as client:
+        client.set("kept", "yes")
+
+        if ending == "stop":
+            owner.ask("stop")
+        elif ending == "leave":
+            owner.leave()
+        else:
+            owner.kill()
+
+        # The connection is the one that was opened before.
+        assert client.get("kept") == b"yes"
+        wait_until_sync(
+            lambda: joiner.ask("start")["is_owner"] or other.ask("start")["is_owner"],
+            what="one of the others becomes the owner",
+        )
+        joiner.leave()
+        assert client.get("kept") == b"yes"
+    assert [before["pid"]] == servers_of(data_dir)
+
+    other.leave()
+
+    assert not is_running(before["pid"])
+    wait_until_sync(lambda: not watchers_of(data_dir), what="the watchers see that it ended")
+
+
+def test_processes_that_leave_at_once_leave_no_server(
+    data_dir: Path, new_program: NewProgram
+) -> None:
+    programs = [new_program() for _ in range(5)]
+    for program in programs:
+        program.ask("be_ready")
+    for _ in range(10):
+        for program in programs:
+            program.tell("start")
+        pid = {program.hear()["pid"] for program in programs}.pop()
+        for program in programs:
+            program.tell("stop")
+        for program in programs:
+            program.hear()
+
+        # Not by a watcher, which looks once an hour here.
+        assert not is_running(pid)
+    wait_until_sync(lambda: not watchers_of(data_dir), what="the watchers see that it ended")
+
+
+def test_process_that_joins_while_the_owner_ends_has_a_server(
+    data_dir: Path, new_program: NewProgram
+) -> None:
+    one, other = new_program(), new_program()
+    one.ask("start")
+    other.ask("be_ready")
+    for _ in range(20):
+        one.tell("stop")
+        url = other.ask("start")["url"]
+        with redis.Redis.from_url(url) as client:
+            one.hear()
+            assert client.incr("rounds")
+        one, other = other, one
+    one.leave()
+    wait_until_sync(lambda: not processes_naming(data_dir / "valkey"), what="all have ended")
+
+
+def test_server_that_dies_after_its_owner_left_is_restarted(
+    data_dir: Path, new_program: NewProgram
+) -> None:
+    owner, joiner = new_program(watch_interval_s=0.5), new_program()
+    before = owner.ask("start")
+    joiner.ask("start")
+    joiner.ask("push", 100)
     owner.ask("stop")
 
-    after = joiner.ask("ensure")
+    os.kill(before["pid"], signal.SIGKILL)
 
+    after = joiner.ask("ensure")
     assert after["is_owner"]
     assert before["pid"] != after["pid"]
     assert (before["url"], before["port_url"]) == (after["url"], after["port_url"])
-    assert other.ask("ensure") == {**after, "is_owner": False}
-    with redis.Redis.from_url(before["url"]) as client:
+    with redis.Redis.from_url(after["url"]) as client:
         assert client.llen("pushed") == 100
-    other.leave()
     joiner.leave()
+    wait_until_sync(lambda: not watchers_of(data_dir), what="the watchers see that it ended")
+
+
+def test_killed_joiner_of_an_owner_that_left_leaves_no_server(
+    data_dir: Path, new_program: NewProgram
+) -> None:
+    owner, joiner = new_program(watch_interval_s=0.05), new_program(watch_interval_s=0.05)
+    owner.ask("start")
+    joiner.ask("start")
+    owner.ask("stop")
+
+    joiner.kill()
+
+    wait_until_sync(
+        lambda: not servers_of(data_dir) and not watchers_of(data_dir),
+        what="server and watchers are gone",
+    )
 
 
 def test_idle_owner_restarts_a_killed_server_for_the_others(

@@ -290,28 +290,18 @@ sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
     assert ended.returncode == 0
 
 
-def test_owner_that_nobody_refers_to_keeps_its_server(data_dir: Path) -> None:
-    EmbeddedValkey(data_dir).start()
+def test_instances_that_nothing_refers_to_keep_the_server(data_dir: Path) -> None:
+    for _ in range(2):
+        EmbeddedValkey(data_dir).start()
     gc.collect()
 
-    with EmbeddedValkey(data_dir) as second:
-        assert not second.is_owner
-        (owner,) = (one for one in _server._owners if one.directory == second.directory)
-    owner.stop()
-
-
-def test_forgotten_joiner_leaves(embedded: EmbeddedValkey, data_dir: Path) -> None:
-    joiner = EmbeddedValkey(data_dir)
-    joiner.start()
-    users_lock = joiner._users_lock._path
-
-    del joiner
-    gc.collect()
-
-    assert embedded.is_owner
-    lock = type(embedded._users_lock)(users_lock)
-    assert lock.try_acquire()
-    lock.release()
+    with EmbeddedValkey(data_dir) as third:
+        assert not third.is_owner
+        forgotten = [one for one in _server._active if one.directory == third.directory]
+        assert [one.is_owner for one in forgotten].count(True) == 1
+    for one in sorted(forgotten, key=lambda each: each.is_owner):
+        one.stop()
+    assert servers_of(data_dir) == []
 
 
 def test_password_is_not_shown(
