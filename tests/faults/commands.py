@@ -27,6 +27,7 @@ class WorkerCommand:
         ledger: what its jobs write down.
         url: the server; without one the private Valkey of the folder.
         lock: how long its locks last.
+        output: the path of a pipe that it writes to, instead of the file that ``output`` reads.
         app: the application, a module of the programs' folder.
         before: a command that runs the command, such as ``nice``.
         options: more of the command.
@@ -43,6 +44,7 @@ class WorkerCommand:
         lock: str = "30s",
         app: str = "supervised:app",
         before: Sequence[str] = (),
+        output: str = "",
         **variables: str,
     ) -> None:
         given = {
@@ -54,13 +56,13 @@ class WorkerCommand:
             **variables,
         }
         self.log = folder / f"command-{len(list(folder.glob('command-*')))}.log"
-        with self.log.open("wb") as output:
+        with (Path(output) if output else self.log).open("wb") as file:
             self.process = subprocess.Popen(
                 [*before, sys.executable, "-m", "oxcart", "worker", app, *options],
                 env=environment(folder, **given),
                 cwd=folder,
-                stdout=output,
-                stderr=output,
+                stdout=file,
+                stderr=file,
                 start_new_session=True,
             )
         self._seen: set[int] = set()

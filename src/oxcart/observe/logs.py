@@ -16,6 +16,7 @@ from structlog.typing import EventDict, Processor
 from oxcart.observe.facts import extras_of, read_line
 from oxcart.observe.hiding import hider
 from oxcart.observe.job_context import facts_of, redactor_for, running_job
+from oxcart.observe.log_writer import LogWriter
 
 _QUIET = (
     "alembic", "asyncio", "aiosqlite", "mail.log", "httpx2", "httpcore2", "sentry_sdk", "urllib3",
@@ -29,17 +30,20 @@ _NO_TEXT = frozenset({"level", "logger", "timestamp", "job_id", "attempt", "queu
 
 
 def configure_logs(*, level: str, as_json: bool) -> None:
-    """Send all log lines of this process to standard error.
+    """Send all log lines of this process to standard error; a reader that hangs blocks nothing.
 
     Args:
         level: the lowest level shown: ``debug``, ``info``, ``warning`` or ``error``.
         as_json: one JSON object a line instead of coloured text.
     """
-    handler = logging.StreamHandler()
+    handler = LogWriter()
     handler.setFormatter(_formatter(as_json=as_json))
     root = logging.getLogger()
     # These would show each line once more, with its secrets.
-    root.handlers = [item for item in root.handlers if not _shows_plainly(item)]
+    for item in [item for item in root.handlers if _shows_plainly(item)]:
+        root.removeHandler(item)
+        if type(item) is LogWriter:
+            item.close()
     root.addHandler(handler)
     root.setLevel(level.upper())
     logging.captureWarnings(capture=True)
@@ -77,9 +81,9 @@ def hide_secrets(_: Any, __: str, event: EventDict) -> EventDict:
 
 
 def _shows_plainly(handler: logging.Handler) -> bool:
-    """Whether a handler is a plain one, of ``logging`` or of Lambda's runtime."""
+    """Whether a handler shows lines plainly: of ``logging``, Lambda's runtime or this module."""
     kind = type(handler)
-    return kind is logging.StreamHandler or kind.__name__ in _OF_LAMBDA
+    return kind in (logging.StreamHandler, LogWriter) or kind.__name__ in _OF_LAMBDA
 
 
 def _formatter(*, as_json: bool) -> logging.Formatter:

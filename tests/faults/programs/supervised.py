@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import json
+import logging
 import os
 import signal
 import time
@@ -112,5 +113,15 @@ async def be_busy(seconds: float) -> str:
     while time.monotonic() < until:
         time.sleep(0.5)  # noqa: ASYNC251  # the load
         await asyncio.sleep(0)
+    write("end")
+    return "done"
+
+
+@app.job("talk", queue="q")
+async def talk(lines: int) -> str:
+    """Log much."""
+    write("start")
+    for number in range(lines):
+        logging.getLogger("talk").warning("line %d", number)
     write("end")
     return "done"
