@@ -8,13 +8,29 @@ from tests.faults.catalogue.runner import run
 from tests.faults.catalogue.scenarios import load
 
 load()
+# Those that no other test proves already, and that take seconds.
 SUITE = (
     "bulk_sweeps",
+    "cancelled_adds",
     "delayed_no_fault",
+    "embedded_killed",
+    "evicting_server",
+    "fork",
+    "keys_deleted_small",
     "kill_burst",
     "kill_child",
     "kill_supervisor",
+    "log_closed",
     "nasty_raise_exit",
+    "oom_adds",
+    "readonly",
+    "redis_comes_late",
+    "results_cut",
+    "rolling_restart",
+    "rude_acl",
+    "rude_auth",
+    "rude_maxclients",
+    "slow_line",
     "stop_supervisor",
 )
 

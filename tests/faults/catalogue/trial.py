@@ -134,6 +134,53 @@ class ProxyThread:
             await self._end.wait()
 
 
+class EmbeddedServer:
+    """The private Valkey of the trial's data folder, which the trial's programs start."""
+
+    def __init__(self) -> None:
+        self.folder = Path()
+        """The data folder."""
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What the folder says of its server."""
+        path = self.folder / "valkey" / "server.json"
+        until = time.monotonic() + 60
+        while not path.exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        found: dict[str, Any] = json.loads(path.read_text())
+        return found
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self.record["port"])
+
+    @property
+    def url(self) -> str:
+        """How clients reach it."""
+        record = self.record
+        return f"redis://:{record['password']}@127.0.0.1:{record['port']}/0"
+
+    @property
+    def pid(self) -> int:
+        """Its process; 0 when it does not run."""
+        return int(self.record["pid"] or 0)
+
+    def start(self) -> None:
+        """Do nothing: the first program starts it."""
+
+    def kill(self) -> None:
+        """Kill it without warning; its owner starts it again."""
+        if self.pid:
+            send(self.pid, signal.SIGKILL)
+
+    def remove(self) -> None:
+        """Kill it for good."""
+        if (self.folder / "valkey" / "server.json").exists():
+            self.kill()
+
+
 class Trial:
     """What a scenario works with; everything that it started ends with it.
 
@@ -146,7 +193,7 @@ class Trial:
     def __init__(
         self,
         *,
-        server: ValkeyServer | None = None,
+        server: ValkeyServer | EmbeddedServer | None = None,
         lock: str = "30s",
         stalled_interval: str = "30s",
     ) -> None:
@@ -161,7 +208,10 @@ class Trial:
         self.figures: dict[str, Any] = {}
         self.allowed = Allowed()
         self.finishes = Finishes()
-        self.server = server or ValkeyServer()
+        self.server: Any = server or ValkeyServer()
+        self._is_embedded = isinstance(server, EmbeddedServer)
+        if self._is_embedded:
+            self.server.folder = self.folder / "data"
         self._programs: list[Process] = []
         self._commands: list[WorkerCommand] = []
         self._producers = 0
@@ -172,7 +222,7 @@ class Trial:
         """Start the server."""
         self.server.start()
         self._stack.callback(self.server.remove)
-        self._stack.callback(self._end_programs)
+        self._stack.callback(self.end_programs)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -195,10 +245,6 @@ class Trial:
         self._stack.callback(queue.close)
         return queue
 
-    def url(self) -> str:
-        """The server's URL."""
-        return self.server.url
-
     def proxy(self) -> ProxyThread:
         """Start a proxy to the server."""
         proxy = ProxyThread(self.server.url)
@@ -207,12 +253,12 @@ class Trial:
 
     # Programs
 
-    def environment(self, **more: str) -> dict[str, str]:
+    def environment(self, *, url: str | None = None, **more: str) -> dict[str, str]:
         """The environment of the trial's programs."""
         return environment(
             self.folder,
             **{
-                "REDIS_URL": self.server.url,
+                **({} if (found := self._url(url)) is None else {"REDIS_URL": found}),
                 "TEST_PREFIX": self.prefix,
                 "TEST_LEDGER": str(self.path),
                 "TEST_LOCK": self.lock,
@@ -250,7 +296,7 @@ class Trial:
             folder=self.folder,
             prefix=self.prefix,
             ledger=Ledger(self.path),
-            url=url or self.server.url,
+            url=self._url(url),
             lock=self.lock,
             app="catalogue_app:app",
             before=before,
@@ -283,7 +329,7 @@ class Trial:
             "loop": loop,
         }
         words = [*before, sys.executable, str(PROGRAMS / "catalogue_own.py"), json.dumps(given)]
-        program = self.program(words, **{"REDIS_URL": url or self.server.url, **(variables or {})})
+        program = self.program(words, url=url, **(variables or {}))
         if wait:
             self.wait_until(
                 lambda: "worker.started" in program.output(), within=60, what="a program to start"
@@ -302,6 +348,7 @@ class Trial:
         children: int = 0,
         backlog: int = 0,
         url: str | None = None,
+        before: Sequence[str] = (),
         seed: int = 1,
     ) -> Process:
         """Start a producer process.
@@ -316,6 +363,7 @@ class Trial:
             children: add flows with so many children instead of single jobs.
             backlog: add no more while so many jobs wait; 0: no limit.
             url: the server's, where it is not reached directly.
+            before: a command that runs the producer.
             seed: of its random choices.
         """
         self._producers += 1
@@ -325,14 +373,30 @@ class Trial:
             "backlog": backlog, "seed": seed,
         }  # fmt: skip
         words = [sys.executable, str(PROGRAMS / "catalogue_producer.py"), json.dumps(given)]
-        return self.program(words, REDIS_URL=url or self.server.url)
+        return self.program(words, url=url, before=before)
 
-    def program(self, words: Sequence[str], **variables: str) -> Process:
+    def program(
+        self,
+        words: Sequence[str],
+        *,
+        url: str | None = None,
+        before: Sequence[str] = (),
+        **variables: str,
+    ) -> Process:
         """Start any program in the trial's environment."""
         log = self.folder / f"program-{len(self._programs)}.log"
-        program = Process(words, env=self.environment(**variables), log=log, folder=self.folder)
+        program = Process(
+            [*before, *words],
+            env=self.environment(url=url, **variables),
+            log=log,
+            folder=self.folder,
+        )
         self._programs.append(program)
         return program
+
+    def killed_pid(self, pid: int) -> None:
+        """Kill one process of the trial."""
+        send(pid, signal.SIGKILL)
 
     def killed(self, program: WorkerCommand | Process) -> None:
         """Kill a program and everything that it started at the same moment."""
@@ -426,13 +490,16 @@ class Trial:
     ) -> float:
         """Wait until a condition holds; gives the seconds that it took.
 
+        ``{states}`` in what is waited for stands for the counts of the states at the end.
+
         Raises:
             AssertionError: it does not hold in time.
         """
         started = time.monotonic()
         while not condition():
             if time.monotonic() - started > within:
-                raise AssertionError(f"waited {within:g} s for {what}")
+                text = what.replace("{states}", self.describe()) if "{states}" in what else what
+                raise AssertionError(f"waited {within:g} s for {text}")
             time.sleep(step)
         return time.monotonic() - started
 
@@ -448,7 +515,7 @@ class Trial:
             self.is_settled,
             within=within,
             step=0.1,
-            what=f"all jobs to be settled; now: {self.describe()}",
+            what="all jobs to be settled; now: {states}",
         )
 
     def is_settled(self) -> bool:
@@ -529,6 +596,10 @@ class Trial:
             for pid in pids:
                 send(pid, signal.SIGCONT)
 
+    def _url(self, url: str | None) -> str | None:
+        """The server's URL for a program; none, if it is to use the data folder."""
+        return None if self._is_embedded else url or str(self.server.url)
+
     def _is_settled(self, queue: str) -> bool:
         base = f"{self.prefix}:{queue}:"
         pipe = self.client.pipeline(transaction=False)
@@ -541,7 +612,8 @@ class Trial:
             return False
         return settled(picture_of(self.client, self.prefix, queue))
 
-    def _end_programs(self) -> None:
+    def end_programs(self) -> None:
+        """Kill every program that still runs."""
         for program in self._programs:
             send(program.pid, signal.SIGCONT)
             program.kill()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import logging
 import os
 import signal
-import sys
 import threading
 import time
 from pathlib import Path
@@ -164,7 +164,7 @@ def leave_threads(ref: str, threads: int, seconds: float) -> str:
 async def log_much(ref: str, kilobytes: int) -> str:
     begin(ref)
     for _ in range(kilobytes):
-        print("l" * 1023, file=sys.stderr, flush=False)  # noqa: T201
+        logging.getLogger("catalogue").warning("%s", "l" * 1_000)
         await asyncio.sleep(0)
     end(ref)
     return "done"
@@ -276,6 +276,25 @@ OPTIONS_OF: dict[Any, dict[str, Any]] = {
     tick: {},
 }
 """The handlers and how they are declared in each queue."""
+
+
+async def only_old(ref: str) -> str:
+    """Run in the old generation of the application alone."""
+    begin(ref)
+    end(ref)
+    return "done"
+
+
+async def only_new(ref: str) -> str:
+    """Run in the new generation of the application alone."""
+    begin(ref)
+    end(ref)
+    return "done"
+
+
+generation = os.environ.get("TEST_GENERATION")
+if generation:
+    OPTIONS_OF[only_old if generation == "old" else only_new] = {}
 
 for name in QUEUES:
     for function, options in OPTIONS_OF.items():

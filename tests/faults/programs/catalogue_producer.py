@@ -41,7 +41,7 @@ class Producer:
         self._children = given["children"]
         self._backlog = given["backlog"]
         self._queue_name = given["queue"]
-        self._url, self._prefix = os.environ["REDIS_URL"], os.environ["TEST_PREFIX"]
+        self._url, self._prefix = os.environ.get("REDIS_URL"), os.environ["TEST_PREFIX"]
         self._random = random.Random(given["seed"])  # noqa: S311  # a repeatable load
         self._book = LedgerWriter(os.environ["TEST_LEDGER"])
         self._made = self._acknowledged = 0

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from importlib import import_module
 
-MODULES = ("load", "killed", "poison")
+MODULES = (
+    "load", "killed", "poison", "frozen", "network", "server", "refusals", "deploys", "embedded",
+    "clocks", "callers",
+)  # fmt: skip
 """In the order of the table."""
 
 

@@ -21,7 +21,7 @@ def wait_for_failure(trial: Trial, job_ids: list[str], *, within: float = 180) -
     return trial.wait_until(
         lambda: all(trial.state_of(job_id) == "failed" for job_id in job_ids),
         within=within,
-        what=f"{len(job_ids)} poison jobs to fail; now: {trial.describe()}",
+        what=f"{len(job_ids)} poison jobs to fail; now: {{states}}",
     )
 
 
@@ -163,7 +163,7 @@ def poison_many(trial: Trial, *, good: int = 300, poison: int = 10, ms: float = 
     trial.wait_until(
         lambda: trial.count("completed") >= good + len(good_ids),
         within=300,
-        what=f"the good jobs; now: {trial.describe()}",
+        what="the good jobs; now: {states}",
     )
     trial.at_most("with_poison_s", time.monotonic() - started, 2 * clean + 10)
     wait_for_failure(trial, poisoned, within=240)
