@@ -16,9 +16,10 @@ from oxcart.errors import ConfigError, OxcartError, StoreUnavailable
 
 EXIT_FAILED = 1
 EXIT_UNREACHABLE = 3
+EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 """Exit codes: 0 done, 1 the work or check failed, 2 wrong usage, 3 no server or wrong settings,
-143 told to stop before it had begun."""
+130 interrupted, 143 told to stop before it had begun."""
 
 PORT_OPTION = typer.Option(help="Port of the API; 0 takes a free one.", min=0, max=65_535)
 
@@ -238,7 +239,19 @@ def main() -> None:
     # As a container's first process it would never see a SIGTERM that nobody handles: the kernel
     # keeps it back. Programs that run until stopped put a handler of their own in its place.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
-    cli()
+    from oxcart.cli.process_exit import exit_process
+
+    try:
+        cli()
+    except SystemExit as end:
+        code = _code_of(end)
+    # Printed here: threads that are left would keep the interpreter from ending after it.
+    except Exception:  # noqa: BLE001
+        sys.excepthook(*sys.exc_info())
+        code = EXIT_FAILED
+    else:
+        code = 0
+    exit_process(code)
 
 
 def _parse_queues(given: list[str] | None) -> dict[str, int | None]:
@@ -264,12 +277,40 @@ def _run(
         program: what to run; its result is the exit code.
         on: what runs it; default: uvloop where it is installed.
     """
+    from oxcart.cli.process_exit import LoopExit
     from oxcart.observe.sentry import reporting_crashes
 
+    loop_exit = LoopExit(_code_of_error)
     with _telling_errors(), reporting_crashes():
-        code = (on or _on_event_loop)(program)
+        try:
+            code = (on or _on_event_loop)(loop_exit.watch(program))
+        finally:
+            loop_exit.loop_closed()
     if code:
         sys.exit(code)
+
+
+def _code_of_error(error: BaseException) -> int:
+    """Report the error that ended a program as usual, and return its exit code."""
+    from oxcart.observe.sentry import reporting_crashes
+
+    if isinstance(error, asyncio.CancelledError):
+        return EXIT_INTERRUPTED
+    try:
+        with _telling_errors(), reporting_crashes():
+            raise error  # noqa: TRY301  # to be handled as where it was raised
+    except SystemExit as end:
+        return _code_of(end)
+    except BaseException:  # noqa: BLE001  # printed, as at the end of the interpreter
+        sys.excepthook(*sys.exc_info())
+        return EXIT_FAILED
+
+
+def _code_of(end: SystemExit) -> int:
+    if end.code is None or isinstance(end.code, int):
+        return end.code or 0
+    typer.echo(end.code, err=True)
+    return EXIT_FAILED
 
 
 @contextmanager
@@ -283,7 +324,7 @@ def _telling_errors() -> Iterator[None]:
     except* OSError as group:  # a folder that cannot be written, an address that is not ours
         _tell(group, EXIT_FAILED)
     except* KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(EXIT_INTERRUPTED)
 
 
 def _on_event_loop(program: Coroutine[Any, Any, int | None]) -> int | None:

@@ -6,12 +6,15 @@ Its settings are environment variables of the test's; see ``tests.faults.command
 from __future__ import annotations
 
 import asyncio
+import atexit
 import ctypes
 import json
 import logging
 import os
 import signal
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,8 @@ if Path(os.environ.get("TEST_FAILS_AT_IMPORT_IF", "/nowhere")).exists():
     raise RuntimeError("the database of the import is away")
 if Path(os.environ.get("TEST_HANGS_AT_IMPORT_IF", "/nowhere")).exists():
     time.sleep(100_000)
+if os.environ.get("TEST_LAST_WORDS"):
+    atexit.register(print, os.environ["TEST_LAST_WORDS"])
 
 app = QuickApp(prefix=os.environ["TEST_PREFIX"])
 book = os.open(os.environ["TEST_LEDGER"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -125,3 +130,29 @@ async def talk(lines: int) -> str:
         logging.getLogger("talk").warning("line %d", number)
     write("end")
     return "done"
+
+
+@app.job("leave_threads", queue="q")
+async def leave_threads(count: int) -> str:
+    """Leave threads that never end, and that the interpreter would wait for."""
+    write("start")
+    for _ in range(count):
+        threading.Thread(target=threading.Event().wait).start()
+    write("end")
+    return "done"
+
+
+@app.job("ignore_cancellation", queue="q")
+async def ignore_cancellation() -> None:
+    """Go on for ever."""
+    write("start")
+    while True:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.1)
+
+
+@app.job("sleep_in_pool", queue="q")
+async def sleep_in_pool() -> None:
+    """Wait for a thread of the loop's own pool that cannot be interrupted."""
+    write("start")
+    await asyncio.to_thread(time.sleep, 100_000)

@@ -1,0 +1,105 @@
+"""What a handler leaves behind does not keep a stopped worker's process alive."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from tests.faults.aftermath import Aftermath
+from tests.faults.commands import WorkerCommand
+from tests.faults.processes import Ledger
+from tests.support import wait_until_sync
+
+from oxcart.sync import Queue
+
+Start = Callable[..., WorkerCommand]
+LONG_S = 60
+STOP_S = 9
+"""Two seconds of grace, two until the jobs are given back, the end; killed it would be after 10."""
+
+
+@pytest.fixture
+def start(tmp_path: Path, prefix: str, ledger: Ledger, valkey_url: str) -> Iterator[Start]:
+    """Start the command; whatever of it still runs is killed at the end."""
+    started: list[WorkerCommand] = []
+
+    def begin(*options: str, **more: str) -> WorkerCommand:
+        command = WorkerCommand(
+            *options, folder=tmp_path, prefix=prefix, ledger=ledger, url=valkey_url, **more
+        )
+        started.append(command)
+        return command
+
+    yield begin
+    for command in started:
+        command.kill_all()
+
+
+@pytest.fixture
+def aftermath(valkey: redis.Redis, prefix: str, ledger: Ledger) -> Aftermath:
+    """What is left, on the session's server."""
+    return Aftermath(valkey, prefix, ledger)
+
+
+@pytest.fixture
+def queue(valkey_url: str, prefix: str) -> Iterator[Queue]:
+    with Queue("q", redis_url=valkey_url, prefix=prefix) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("processes", ["1", "0"])
+@pytest.mark.parametrize(
+    ("name", "state"),
+    [
+        ("leave_threads", "completed"),
+        ("ignore_cancellation", "wait"),
+        ("sleep_in_pool", "wait"),
+    ],
+)
+def test_stopped_worker_ends_with_code_0_whatever_its_handlers_left(
+    start: Start, queue: Queue, aftermath: Aftermath, name: str, state: str, processes: str
+) -> None:
+    job = queue.add(name, {"count": 20} if name == "leave_threads" else {})
+    command = start("--processes", processes, OXCART_GRACE_SECONDS="2")
+    wait_until_sync(aftermath.ledger.starts, within=LONG_S, what="the job to run")
+    if state == "completed":
+        aftermath.wait_for(1)
+    begun = time.monotonic()
+    command.process.send_signal(signal.SIGTERM)
+    code = command.wait()
+    took_s = time.monotonic() - begun
+
+    assert 0 == code, command.output()
+    assert "program.exit_forced" in command.output()
+    assert took_s < STOP_S
+    partition = aftermath.partition()
+    assert ({job.id: state}, set()) == (partition.states, partition.locks)
+
+
+def test_burst_ends_whatever_its_handlers_left(
+    start: Start, queue: Queue, aftermath: Aftermath
+) -> None:
+    job = queue.add("leave_threads", {"count": 20})
+
+    command = start("--burst")
+
+    assert 0 == command.wait()
+    assert "1 jobs: 1 completed" in command.output()
+    assert {job.id: "completed"} == aftermath.partition().states
+
+
+def test_exit_functions_run_and_the_last_lines_are_written(
+    start: Start, queue: Queue, aftermath: Aftermath
+) -> None:
+    queue.add("leave_threads", {"count": 1})
+    command = start("--processes", "0", TEST_LAST_WORDS="said at the exit")
+    aftermath.wait_for(1)
+    command.process.send_signal(signal.SIGTERM)
+
+    assert 0 == command.wait()
+    assert "said at the exit" in command.output()
+    assert "worker.stopped" in command.output()
