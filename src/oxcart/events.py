@@ -88,10 +88,13 @@ class QueueEvents(Closing):
                         self._keys.events, self._after or "0", int(BLOCK_S * 1_000), PAGE
                     )
                 except StoreUnavailable as error:
-                    log.warning("events.disconnected queue=%s: %s", self._keys.queue, error)
+                    if reconnect.is_first:
+                        log.warning("events.disconnected queue=%s: %s", self._keys.queue, error)
                     await asyncio.sleep(reconnect.next_s())
                     continue
-                reconnect.reset()
+                after_ms = reconnect.reset()
+                if after_ms is not None:
+                    log.info("events.reconnected queue=%s after_ms=%d", self._keys.queue, after_ms)
                 for entry_id, fields in entries:
                     if self._is_closed:
                         return

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import replace
@@ -94,6 +95,7 @@ class Executor:
     async def run(self, running: RunningJob) -> EndedRun:
         """Run a job to its end and say what became of it. Never raises."""
         running.has_begun = True
+        running.began_at = time.monotonic()
         if running.cancelled_for is not None:
             return self.ended(running, _outcome_of_unbegun(running.cancelled_for))
         record = read_job(running.taken.job_id, running.taken.fields)

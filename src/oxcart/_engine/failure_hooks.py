@@ -78,10 +78,11 @@ def start_hook(
     )
     job.hold.is_lost = True
     # Not by create_task's own argument: a task factory of the program need not know it.
-    return _variables_of(job).run(asyncio.get_running_loop().create_task, _run(hook, failed))
+    return variables_of(job).run(asyncio.get_running_loop().create_task, _run(hook, failed))
 
 
-def _variables_of(job: RunningJob) -> contextvars.Context:
+def variables_of(job: RunningJob) -> contextvars.Context:
+    """Return the context variables of a job's last attempt."""
     if job.variables is not None:
         return job.variables
     # Its task told nothing: the handler is still running, or had returned.

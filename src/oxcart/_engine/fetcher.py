@@ -20,7 +20,7 @@ from oxcart._engine.executor import NOTHING_TO_WAIT_FOR, Executor
 from oxcart._engine.failure_hooks import FailureHooks
 from oxcart._engine.hold import Hold
 from oxcart._engine.lock_keeper import LockKeeper
-from oxcart._engine.outcome_log import log_outcome
+from oxcart._engine.outcome_log import OutcomeLog
 from oxcart._engine.reconnect import Reconnect
 from oxcart._engine.running_job import CancelReason, RunningJob
 from oxcart._engine.server_time import ServerTime
@@ -102,6 +102,7 @@ class Fetcher:
         self._ended: deque[_Ended] = deque()
         self._wake = asyncio.Event()
         self._hooks = FailureHooks(keys.queue, on_end=self._wake.set)
+        self._log = OutcomeLog(keys.queue)
         self._may_have_work = True
         self._is_limited = False
         self._is_draining = False
@@ -175,7 +176,7 @@ class Fetcher:
     def give_back_running(self) -> None:
         """Put the jobs back whose handlers do not end although they were cancelled."""
         for job in list(self._running.values()):
-            log.error("job.ignores_cancellation %s", self._describe(job))
+            log.error("job.ignores_cancellation %s", self._log.subject(job))
             job.hold.is_lost = True
             job.cancelled_for = CancelReason.ABANDONED
             self._end(job, GivenBack())
@@ -191,7 +192,7 @@ class Fetcher:
                 job.overdue_since = now
             elif now > job.overdue_since + OVERTIME_S:
                 job.hold.is_lost = True
-                log.error("job.ignores_timeout %s", self._describe(job))
+                log.error("job.ignores_timeout %s", self._log.subject(job))
                 job.cancel(CancelReason.ABANDONED)
                 reason = "timed out, and the handler did not end when it was cancelled"
                 self._end(job, Failed(reason, reason, TimeoutError(reason)))
@@ -295,6 +296,7 @@ class Fetcher:
             self._ended += [_Ended(self._executor.ended(job, GivenBack()), job) for job in jobs]
             return
         self._keeper.keep(self._keys, [job.hold for job in jobs])
+        self._log.started(jobs)
         for job in jobs:
             self._running[job.hold] = job
             # Not in a TaskGroup: a handler that ignores its cancellation must not keep the worker
@@ -313,7 +315,7 @@ class Fetcher:
             run = await self._executor.run(job)
         # Nothing should end here; if it does, the job is recovered as stalled.
         except BaseException:
-            log.exception("job.run_broke %s", self._describe(job))
+            log.exception("job.run_broke %s", self._log.subject(job))
             run = self._executor.ended(job, Lost())
         if job.hold in self._running:  # else given back or abandoned meanwhile
             self._finish(job, run)
@@ -338,13 +340,17 @@ class Fetcher:
         self._running.pop(job.hold, None)
         # Large payloads that live on until the step is answered keep the garbage collector busy.
         job.task = None
-        if type(run.outcome) is Completed:
+        if type(run.outcome) is not Completed:
+            job.ended_at = time.monotonic()
+        else:
+            if self._log.shows_completed:
+                self._log.note_completed(job)
             job.record = job.context = None
         self._ended.append(_Ended(run, job))
         self._wake.set()
         if type(run.outcome) is Lost:
             self._keeper.release(self._keys, [job.hold])
-            log.warning("job.lock_lost %s", self._describe(job))
+            log.warning("job.lock_lost %s", self._log.subject(job))
 
     def _settle_all(self, items: Sequence[_Ended], codes: Sequence[int]) -> None:
         """Take note of what the server said to ended runs."""
@@ -352,29 +358,19 @@ class Fetcher:
         for item, code in zip(items, codes, strict=True):
             if code in UNDECIDED:
                 # Nothing was written: the job is still ours, and ends in another way.
+                item.job.ended_at = time.monotonic()
                 self._ended.append(_Ended(self._executor.reconsider(item.job, code), item.job))
                 continue
             settled.append(item.job.hold)
             if code != 0 or type(item.run.outcome) is not Completed:
                 self._settle(item, code)
-            elif log.isEnabledFor(logging.DEBUG):
-                log.debug("job.completed %s", self._describe(item.job))
+            elif item.job.ended_at:
+                self._log.completed(item.job)
         self._keeper.release(self._keys, settled)
 
     def _settle(self, item: _Ended, code: int) -> None:
         job, outcome = item.job, item.run.outcome
-        if code == Code.WRONG_TYPE:
-            log.error(
-                "job.not_finished %s: a key of its parent's queue holds something else than it "
-                "should; it is recovered as stalled and run again",
-                self._describe(job),
-            )
-            return
-        if code < 0:
-            log.warning("job.not_ours_any_more %s code=%d", self._describe(job), code)
-            return
-        log_outcome(self._describe(job), outcome)
-        if isinstance(outcome, Failed):
+        if self._log.written(job, outcome, code) and isinstance(outcome, Failed):
             self._hooks.tell(job, outcome)
 
     def _set_due_timer(self, in_ms: float) -> None:
@@ -394,6 +390,3 @@ class Fetcher:
         for stepper in self._steppers:
             stepper.expect_due()
         self._wake.set()
-
-    def _describe(self, job: RunningJob) -> str:
-        return f"queue={self._keys.queue} job_id={job.taken.job_id} name={job.taken.name}"

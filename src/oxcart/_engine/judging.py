@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import traceback
 from dataclasses import replace
 from datetime import datetime
 
 from oxcart._engine.threads import JobInterrupted
+from oxcart._engine.tracebacks import traceback_text, type_name
 from oxcart._model.clock import epoch_ms
 from oxcart._model.duration import to_ms
 from oxcart._model.outcome import (
@@ -31,6 +31,8 @@ from oxcart.errors import (
 MAX_REASON = 8_000
 MAX_TRACE = 16_000
 """How many characters of an error are kept with the job."""
+MAX_MEMBERS = 5
+"""How many sub-exceptions of a group its reason names; its traceback shows more."""
 
 
 def judge(error: BaseException) -> Outcome | Failure:
@@ -74,22 +76,38 @@ def sole(error: BaseException) -> BaseException:
 
 
 def reason_of(error: BaseException) -> str:
-    """What an error says; its type's name where it says nothing or cannot say it."""
+    """Return the text of an error; the name of its class if it has no text or cannot make it.
+
+    The reason of a group names its sub-exceptions.
+    """
+    text = _text_of(error) or type_name(error)
+    if isinstance(error, BaseExceptionGroup):
+        named = [_named(member) for member in error.exceptions[:MAX_MEMBERS]]
+        named += ["…"] if len(error.exceptions) > MAX_MEMBERS else []
+        text = f"{text}: {'; '.join(named)}"
+    return clean(text, MAX_REASON)
+
+
+def _named(error: BaseException) -> str:
+    text = _text_of(error)
+    return f"{type_name(error)}: {text}" if text else type_name(error)
+
+
+def _text_of(error: BaseException) -> str:
     try:
-        text = str(error)
+        return str(error)
     # An exception whose text cannot be made must not take the worker with it.
     except Exception:  # noqa: BLE001
-        text = ""
-    return clean(text or type(error).__name__, MAX_REASON)
+        return ""
 
 
 def trace_of(error: BaseException) -> str:
-    """An error's traceback."""
+    """Return the traceback of an error, as it is kept with the job."""
     try:
-        text = "".join(traceback.format_exception(error, limit=-20))
+        text = traceback_text(error)
     # As above: formatting runs the exception's own code.
     except Exception:  # noqa: BLE001
-        text = type(error).__name__
+        text = type_name(error)
     return clean(text, MAX_TRACE)
 
 

@@ -1,20 +1,156 @@
-"""What a worker's log says of the runs that were written."""
+"""Log lines of runs: started, completed, failed.
+
+A failed attempt is logged with the class of its error, its number and duration, and with the error
+itself: formatters show its traceback. The line is logged with the context variables of the attempt,
+so that it names the job and hides the secrets of its payload.
+"""
 
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Iterable
+from typing import Any
 
+from oxcart._engine.environment import environment
+from oxcart._engine.failure_hooks import variables_of
+from oxcart._engine.running_job import RunningJob
+from oxcart._engine.tracebacks import type_name
 from oxcart._model.outcome import Failed, Outcome, Retried
+from oxcart._wire.codes import Code
 
 log = logging.getLogger("oxcart.worker")
 
+_FAILED = "job.failed %s attempt=%d max_attempts=%d duration_ms=%d: %s"
+_FAILED_BY = "job.failed %s error_type=%s attempt=%d max_attempts=%d duration_ms=%d: %s"
+_RETRIED = "job.retried %s attempt=%d max_attempts=%d duration_ms=%d delay_ms=%d: %s"
+_RETRIED_BY = (
+    "job.retried %s error_type=%s attempt=%d max_attempts=%d duration_ms=%d delay_ms=%d: %s"
+)
 
-def log_outcome(subject: str, outcome: Outcome) -> None:
-    """Log what became of a job, loudly if it failed."""
-    match outcome:
-        case Failed(reason=reason):
-            log.error("job.failed %s: %s", subject, reason)
-        case Retried(reason=reason, delay_ms=delay_ms):
-            log.warning("job.retried %s delay_ms=%d: %s", subject, delay_ms, reason)
-        case _:
-            log.debug("job.ended %s outcome=%s", subject, type(outcome).__name__)
+
+class OutcomeLog:
+    """Logs the runs of a queue's worker.
+
+    Args:
+        queue: the queue's name.
+
+    Raises:
+        ConfigError: ``OXCART_ENV`` has no known value.
+    """
+
+    def __init__(self, queue: str) -> None:
+        self._queue = queue
+        self._completed_level = logging.INFO if environment() == "development" else logging.DEBUG
+        self.shows_completed = False
+        """Whether ``job.completed`` is shown, as of the last jobs that were taken."""
+
+    def started(self, jobs: Iterable[RunningJob]) -> None:
+        """Log that jobs were taken, and look up which lines are shown."""
+        self.shows_completed = log.isEnabledFor(self._completed_level)
+        if log.isEnabledFor(logging.DEBUG):
+            for job in jobs:
+                log.debug("job.started %s", self.subject(job))
+
+    def note_completed(self, job: RunningJob) -> None:
+        """Note what ``completed`` will log: the job's record is let go before that."""
+        job.ended_at = time.monotonic()
+        job.attempt = _attempt(job)
+
+    def completed(self, job: RunningJob) -> None:
+        """Log that a job completed; ``note_completed`` was called before."""
+        log.log(
+            self._completed_level, "job.completed %s attempt=%d duration_ms=%d",
+            self.subject(job), job.attempt, _duration_ms(job),
+        )  # fmt: skip
+
+    def written(self, job: RunningJob, outcome: Outcome, code: int) -> bool:
+        """Log what the server answered to a run that did not plainly complete.
+
+        Returns:
+            Whether the outcome was written.
+        """
+        if code == Code.WRONG_TYPE:
+            log.error(
+                "job.not_finished %s: a key of its parent's queue holds something else than it "
+                "should; it is recovered as stalled and run again",
+                self.subject(job),
+            )
+            return False
+        if code < 0:
+            log.warning("job.not_ours_any_more %s code=%d", self.subject(job), code)
+            return False
+        if isinstance(outcome, Failed | Retried):
+            variables_of(job).run(self._failed, job, outcome)
+        else:
+            log.debug(
+                "job.ended %s outcome=%s duration_ms=%d",
+                self.subject(job), type(outcome).__name__, _duration_ms(job),
+            )  # fmt: skip
+        return True
+
+    def _failed(self, job: RunningJob, outcome: Failed | Retried) -> None:
+        log_failed_attempt(
+            log, self.subject(job), outcome.reason, outcome.error,
+            attempt=_attempt(job),
+            max_attempts=job.record.options.max_attempts if job.record else 0,
+            duration_ms=_duration_ms(job),
+            delay_ms=outcome.delay_ms if isinstance(outcome, Retried) else None,
+        )  # fmt: skip
+
+    def subject(self, job: RunningJob) -> str:
+        """Return what names a job in a line."""
+        return f"queue={self._queue} job_id={job.taken.job_id} name={job.taken.name}"
+
+
+def log_failed_attempt(
+    logger: logging.Logger,
+    subject: str,
+    reason: str,
+    error: BaseException | None,
+    *,
+    attempt: int,
+    max_attempts: int,
+    duration_ms: int,
+    delay_ms: int | None,
+) -> None:
+    """Log ``job.failed``, or ``job.retried`` where the job is run again.
+
+    Args:
+        logger: logs the line.
+        subject: what names the job.
+        reason: why the attempt failed.
+        error: what was raised, if anything was.
+        attempt: the number of the attempt, from 1.
+        max_attempts: how many attempts the job has.
+        duration_ms: how long the attempt took.
+        delay_ms: the wait before the next attempt; ``None`` if there is none.
+    """
+    facts: list[Any] = [subject, attempt, max_attempts, duration_ms]
+    if error is not None:
+        facts.insert(1, type_name(error))
+    shown = error if error is not None and _can_be_written(error) else None
+    if delay_ms is None:
+        template = _FAILED if error is None else _FAILED_BY
+        logger.error(template, *facts, reason, exc_info=shown)
+    else:
+        template = _RETRIED if error is None else _RETRIED_BY
+        logger.warning(template, *facts, delay_ms, reason, exc_info=shown)
+
+
+def _can_be_written(error: BaseException) -> bool:
+    """Whether an error has a text, and one that a log file can hold."""
+    try:
+        str(error).encode()
+    # An exception whose text cannot be made must not take the worker with it.
+    except Exception:  # noqa: BLE001
+        return False
+    return True
+
+
+def _attempt(job: RunningJob) -> int:
+    return job.record.attempts_made + 1 if job.record else 0
+
+
+def _duration_ms(job: RunningJob) -> int:
+    return round((job.ended_at - job.began_at) * 1_000) if job.began_at else 0

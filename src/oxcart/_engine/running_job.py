@@ -46,6 +46,9 @@ class RunningJob:
         deadline: when it is over time, in the loop's seconds.
         overdue_since: when it was first seen over time.
         task: the task that runs it.
+        began_at: when its run began, in seconds of ``time.monotonic``; 0 if it has not begun.
+        ended_at: when its run ended, where the log shows how long it took.
+        attempt: the number of the attempt of a completed run, where the log shows it.
         has_begun: whether the task has run yet: until then there is nothing to interrupt.
         cancelled_for: set before the task is cancelled.
         cancel_reason_text: why, in the words of who asked for it.
@@ -60,6 +63,9 @@ class RunningJob:
     deadline: float | None = None
     overdue_since: float | None = None
     task: asyncio.Task[object] | None = None
+    began_at: float = 0.0
+    ended_at: float = 0.0
+    attempt: int = 0
     has_begun: bool = False
     cancelled_for: CancelReason | None = None
     cancel_reason_text: str | None = None

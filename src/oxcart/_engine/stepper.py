@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from oxcart._engine.reconnect import Reconnect
+from oxcart._engine.reconnect import Reconnect, log_reconnected
 from oxcart._model.clock import Clock
 from oxcart._model.links import RateLimit
 from oxcart._store.call import Call
@@ -123,12 +123,15 @@ class Stepper:
         reconnect = Reconnect()
         while True:
             try:
-                return await self._store.run(call)
+                reply = await self._store.run(call)
             except StoreUnavailable as error:
                 self.has_repeated = True
                 if reconnect.is_first:
                     log.warning("worker.waiting_for_server queue=%s: %s", self._keys.queue, error)
                 await reconnect.wait()
+            else:
+                log_reconnected(self._keys.queue, reconnect.reset())
+                return reply
 
     def expect_due(self) -> None:
         """A delayed job is due: the next step cannot be plain, so it need not be tried."""

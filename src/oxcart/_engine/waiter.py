@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
-from oxcart._engine.reconnect import Reconnect
+from oxcart._engine.reconnect import Reconnect, log_reconnected
 from oxcart._store.blocking import BlockingConnection
 from oxcart._store.store import Store
 from oxcart._wire.keys import QueueKeys
@@ -87,7 +87,7 @@ class Waiter:
             await reconnect.wait()
             score = None
         else:
-            reconnect.reset()
+            log_reconnected(self._keys.queue, reconnect.reset())
         if score:
             self._on_due(score)  # and wait on: a job that is added must still wake the worker
         else:

@@ -33,11 +33,19 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """The attempt failed and the job is run again: at once, or after a while."""
+    """The attempt failed and the job is run again: at once, or after a while.
+
+    Attributes:
+        reason: what the error said.
+        trace: its traceback, or what stands for it.
+        delay_ms: how long the job waits for its next attempt.
+        error: what was raised, for the log; ``None`` if nothing was raised.
+    """
 
     reason: str
     trace: str
     delay_ms: int
+    error: BaseException | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,4 +134,4 @@ def decide(
     wait = failure.after_ms
     if wait is None:
         wait = backoff_policy.delay_ms(backoff, made, random)
-    return Retried(failure.reason, failure.trace, wait)
+    return Retried(failure.reason, failure.trace, wait, failure.error)

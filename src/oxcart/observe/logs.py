@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor
 
+from oxcart._engine.tracebacks import traceback_text
 from oxcart.observe.facts import extras_of, read_line
 from oxcart.observe.hiding import hider
 from oxcart.observe.job_context import facts_of, redactor_for, running_job
@@ -108,11 +109,28 @@ def _formatter(*, as_json: bool) -> logging.Formatter:
             add_job,
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.StackInfoRenderer(),
-            structlog.processors.format_exc_info,
+            _format_error,
+            *([_name_error] if as_json else []),
             hide_secrets,
             last,
         ],
     )
+
+
+_show_attempt = structlog.processors.ExceptionRenderer(lambda exc_info: traceback_text(exc_info[1]))
+
+
+def _format_error(logger: Any, method: str, event: EventDict) -> EventDict:
+    """Show the traceback: no local variables, and for a failed attempt no frames of oxcart."""
+    show = _show_attempt if "error_type" in event else structlog.processors.format_exc_info
+    return show(logger, method, event)
+
+
+def _name_error(_: Any, __: str, event: EventDict) -> EventDict:
+    """Give the text of a failed attempt's error the name that goes with ``error_type``."""
+    if "error_type" in event and "reason" in event:
+        event.setdefault("error", event["reason"])
+    return event
 
 
 def _read_facts(_: Any, __: str, event: EventDict) -> EventDict:

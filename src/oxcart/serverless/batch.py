@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
+from contextvars import copy_context
 from dataclasses import replace
 
+from oxcart._engine.failure_hooks import variables_of
+from oxcart._engine.outcome_log import log_failed_attempt
+from oxcart._model.outcome import Failed, Retried
 from oxcart.serverless.budget import Budget
 from oxcart.serverless.records import Record
 from oxcart.serverless.running import JobRunner, Ran
@@ -92,15 +96,22 @@ class Batch:
                     "job.completed queue=%s job_id=%s name=%s", self._queue, ran.job_id, ran.name
                 )
             case Again(after_s=after_s, reason=reason):
-                log.warning(
-                    "job.retried queue=%s job_id=%s name=%s attempt=%d delay_ms=%d: %s",
-                    self._queue, ran.job_id, ran.name, ran.attempt, after_s * 1_000, reason,
-                )  # fmt: skip
+                self._log_failed(ran, reason, delay_ms=after_s * 1_000)
             case DeadLetter(reason=reason):
-                log.error(
-                    "job.failed queue=%s job_id=%s name=%s attempt=%d: %s",
-                    self._queue, ran.job_id, ran.name, ran.attempt, reason,
-                )  # fmt: skip
+                self._log_failed(ran, reason, delay_ms=None)
+
+    def _log_failed(self, ran: Ran, reason: str, *, delay_ms: int | None) -> None:
+        # With the variables of the attempt: the line hides the secrets of its payload.
+        variables = variables_of(ran.running) if ran.running else copy_context()
+        variables.run(
+            log_failed_attempt,
+            log, f"queue={self._queue} job_id={ran.job_id} name={ran.name}", reason,
+            ran.outcome.error if isinstance(ran.outcome, Failed | Retried) else None,
+            attempt=ran.attempt,
+            max_attempts=ran.record.options.max_attempts if ran.record else 0,
+            duration_ms=ran.duration_ms,
+            delay_ms=delay_ms,
+        )  # fmt: skip
 
 
 def lanes_of(records: Iterable[Record]) -> list[Lane]:

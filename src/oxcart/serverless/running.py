@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import random
 
 from oxcart._engine.executor import Executor
@@ -45,6 +45,7 @@ class Ran:
         name: its name; empty if the message is no job.
         attempt: which attempt it was, from 1.
         running: the job as the engine ran it; ``None`` if the message is no job.
+        ended_at: when it was over, in seconds of ``time.monotonic``.
     """
 
     outcome: Outcome
@@ -52,6 +53,13 @@ class Ran:
     name: str
     attempt: int
     running: RunningJob | None = None
+    ended_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def duration_ms(self) -> int:
+        """How long it took."""
+        began_at = self.running.began_at if self.running else 0.0
+        return round((self.ended_at - began_at) * 1_000) if began_at else 0
 
     @property
     def record(self) -> JobRecord | None:

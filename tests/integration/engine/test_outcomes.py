@@ -265,7 +265,10 @@ async def test_result_that_json_cannot_hold_fails_the_job_and_it_is_not_run_agai
         (GeneratorExit(), "GeneratorExit"),
         (Unspeakable(), "Unspeakable"),
         (Exception(), "Exception"),
-        (BaseExceptionGroup("many", [ValueError("one")]), "many (1 sub-exception)"),
+        (
+            BaseExceptionGroup("many", [ValueError("one")]),
+            "many (1 sub-exception): ValueError: one",
+        ),
         (StopAsyncIteration("over"), "over"),
         (asyncio.CancelledError(), "the handler was cancelled"),
         (Exception("bad \ud800 text"), "bad ? text"),

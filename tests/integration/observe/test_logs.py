@@ -67,11 +67,27 @@ async def refuse(iban: str) -> None:
     raise ValueError("no such account " + iban)
 
 
+def charge(card: str) -> None:
+    raise LookupError("no bank for " + card)
+
+
+@app.job(queue="shop", attempts=1, secrets=frozenset({{"card"}}))
+async def group(card: str, password: str) -> None:
+    hidden_local = card
+    try:
+        charge(hidden_local)
+    except LookupError as error:
+        members = [ValueError("first"), SystemExit(3)]
+        raise BaseExceptionGroup("refused " + password, members) from error
+
+
 @app.on_failure
 def note(failed: oxcart.FailedJob) -> None:
     log.info("told in a thread of %s", failed.id)
 """
-SECRETS = ("DE02120300000000202051", "hunter22", "abc-reset", "tok-4711", "s3cret-value")
+SECRETS = (
+    "DE02120300000000202051", "hunter22", "abc-reset", "tok-4711", "s3cret-value", "card-4711",
+)  # fmt: skip
 
 
 @contextmanager
@@ -86,14 +102,15 @@ def output_of_worker(
     queue.add("fail", {"name": "x"}, attempts=2, job_id="fail-1")
     queue.add("refuse", {"iban": SECRETS[0]}, job_id="refuse-1")
     queue.add("pay", {"amount": "much"}, job_id="misfit-1")
+    queue.add("group", {"card": "card-4711", "password": SECRETS[1]}, job_id="group-1")
     queue.close()
     env = environment(folder, REDIS_URL=valkey_url, PYTHONPATH=str(folder), **variables)
     base = f"{prefix}:shop"
     with running("worker", "shop:app", "--name", "w1", env=env, folder=folder) as worker:
         wait_until_sync(
-            lambda: valkey.zcard(f"{base}:completed") == 2 and valkey.zcard(f"{base}:failed") == 3,
+            lambda: valkey.zcard(f"{base}:completed") == 2 and valkey.zcard(f"{base}:failed") == 4,
             within=30,
-            what="five jobs to end",
+            what="six jobs to end",
         )
         worker.send_signal(signal.SIGTERM)
         assert 0 == worker.wait(30)
@@ -151,6 +168,75 @@ def test_production_logs_one_json_object_a_line_that_names_its_job_and_no_secret
     assert ("fail-1", 0) == tuple(by_event["job.retried"][key] for key in ("job_id", "delay_ms"))
     assert {"worker.stopping", "worker.stopped"} < set(by_event)
     assert all(line["timestamp"].endswith("Z") for line in lines)
+
+
+def test_failed_attempts_are_logged_with_their_errors_as_fields(
+    tmp_path: Path, valkey: redis.Redis, valkey_url: str, prefix: str
+) -> None:
+    with output_of_worker(tmp_path, valkey, valkey_url, prefix, OXCART_ENV="production") as output:
+        lines: list[dict[str, Any]] = [json.loads(line) for line in output]
+    ended = [line for line in lines if line["event"] in ("job.failed", "job.retried")]
+    by_job = {(line["job_id"], line["attempt"]): line for line in ended}
+
+    first, second = by_job["fail-1", 1], by_job["fail-1", 2]
+    assert ("job.retried", "job.failed") == (first["event"], second["event"])
+    for line in (first, second):
+        assert ("ValueError", 2) == (line["error_type"], line["max_attempts"])
+        assert "two\nlines with token=[redacted]" == line["error"] == line["reason"]
+        assert 0 <= line["duration_ms"] < 5_000
+        assert line["exception"].startswith("Traceback (most recent call last):\n")
+        assert ", in fail\n" in line["exception"]
+        assert line["exception"].endswith("ValueError: two\nlines with token=[redacted]")
+
+    group = by_job["group-1", 1]
+    assert "BaseExceptionGroup" == group["error_type"]
+    assert "(2 sub-exceptions): ValueError: first; SystemExit: 3" in group["reason"]
+    for shown in ("ValueError: first", "SystemExit: 3", "in charge", "no bank for [redacted]"):
+        assert shown in group["exception"]
+    assert [] == [line for line in ended if "oxcart/_engine" in line.get("exception", "")]
+
+    # Failed without being run.
+    misfit = by_job["misfit-1", 1]
+    assert ("PayloadError", 1) == (misfit["error_type"], misfit["max_attempts"])
+    assert [] == [line for line in lines if line["event"] == "job.completed"]
+    assert [secret for secret in SECRETS if secret in json.dumps(lines)] == []
+
+
+def test_development_shows_tracebacks_and_completed_jobs(
+    tmp_path: Path, valkey: redis.Redis, valkey_url: str, prefix: str
+) -> None:
+    with output_of_worker(tmp_path, valkey, valkey_url, prefix) as output:
+        text = "\n".join(output)
+
+    failed = next(at for at, line in enumerate(output) if "job.failed" in line and "fail-1" in line)
+    for fact in ("error_type=ValueError", "attempt=2", "max_attempts=2", "duration_ms="):
+        assert fact in output[failed]
+    assert "Traceback (most recent call last):" == output[failed + 1]
+    assert output[failed + 2].endswith(", in fail")
+    assert "oxcart/_engine" not in text
+    completed = [line for line in output if "job.completed" in line]
+    assert {"job_id=pay-1", "job_id=count-1"} == {
+        word for line in completed for word in line.split() if word.startswith("job_id=")
+    }
+    for line in completed:
+        assert "[info" in line
+        assert "duration_ms=" in line
+    assert [secret for secret in SECRETS if secret in text] == []
+
+
+def test_debug_shows_when_jobs_start_and_complete_in_production_too(
+    tmp_path: Path, valkey: redis.Redis, valkey_url: str, prefix: str
+) -> None:
+    variables = {"OXCART_ENV": "production", "OXCART_LOG_LEVEL": "debug"}
+    with output_of_worker(tmp_path, valkey, valkey_url, prefix, **variables) as output:
+        lines: list[dict[str, Any]] = [json.loads(line) for line in output]
+
+    started = [line["job_id"] for line in lines if line["event"] == "job.started"]
+    completed = [line for line in lines if line["event"] == "job.completed"]
+    assert {"pay-1", "count-1", "fail-1", "refuse-1", "misfit-1", "group-1"} == set(started)
+    assert {("pay-1", 1, "debug"), ("count-1", 1, "debug")} == {
+        (line["job_id"], line["attempt"], line["level"]) for line in completed
+    }
 
 
 def test_development_logs_lines_for_people_without_secrets_and_variables(

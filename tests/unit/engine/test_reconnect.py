@@ -27,3 +27,17 @@ def test_wait_after_an_answer_is_the_shortest_again() -> None:
     assert reconnect.is_first
     assert reconnect.next_s() == FIRST_S / 2
     assert not reconnect.is_first
+
+
+def test_answer_after_failures_says_how_long_ago_the_first_one_was() -> None:
+    now = 100.0
+    reconnect = Reconnect(lambda: 0.0, lambda: now)
+
+    assert reconnect.reset() is None
+    reconnect.next_s()
+    now = 102.0
+    reconnect.next_s()
+    now = 103.5
+
+    assert 3_500 == reconnect.reset()
+    assert reconnect.reset() is None
