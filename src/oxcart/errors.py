@@ -157,14 +157,30 @@ class JobFailed(JobError):
     """The job that was waited for failed for good.
 
     Attributes:
-        reason: what the handler's last error said.
+        reason: the text of the handler's last error, or why the job failed without one.
+        error_type: the name of the class of that error; ``None`` if it is not known, as of a job
+            that failed without being run.
+        traceback: the text of its traceback, as the worker kept it with the job, Node's too;
+            ``None`` if there is none.
     """
 
-    def __init__(self, *, job_id: str, queue: str, reason: str) -> None:
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        queue: str,
+        reason: str,
+        error_type: str | None = None,
+        traceback: str | None = None,
+    ) -> None:
+        is_named = error_type in (None, "Fail", "Retry", reason)
+        shown = reason if is_named else f"{error_type}: {reason}"
         super().__init__(
-            f"job {job_id!r} of queue {queue!r} failed: {reason}", job_id=job_id, queue=queue
+            f"job {job_id!r} of queue {queue!r} failed: {shown}", job_id=job_id, queue=queue
         )
         self.reason = reason
+        self.error_type = error_type
+        self.traceback = traceback
 
 
 class QueueBusy(OxcartError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from oxcart._model.duration import Duration
+from oxcart._model.failure_text import failure_text
 from oxcart._model.json import JsonValue
 from oxcart._model.states import JobState
 from oxcart._store.blocking import Entries
@@ -17,6 +18,8 @@ PAGE = 1_000
 """How many events are read at a time."""
 RETRY_S = 0.2
 """How long to wait before an unreachable server is tried again."""
+TRACES_S = 1.0
+"""How long the tracebacks of a failed job are waited for."""
 
 _ENDS = (EventName.COMPLETED, EventName.FAILED, EventName.REMOVED)
 
@@ -63,6 +66,20 @@ def value_of(result: reading.Result, keys: QueueKeys, job_id: str) -> JsonValue:
     if result.state is JobState.FAILED:
         raise JobFailed(job_id=job_id, queue=keys.queue, reason=result.reason)
     raise JobNotFound(job_id=job_id, queue=keys.queue)
+
+
+def with_error(failed: JobFailed, traces: tuple[str, ...]) -> JobFailed:
+    """Return the same failure with what the job's tracebacks say about its error."""
+    text = failure_text(failed.reason, traces)
+    if text.error_type is None:
+        return failed
+    return JobFailed(
+        job_id=failed.job_id,
+        queue=failed.queue,
+        reason=failed.reason,
+        error_type=text.error_type,
+        traceback=text.traceback,
+    )
 
 
 def too_late(keys: QueueKeys, job_id: str, timeout: Duration) -> ResultTimeout:

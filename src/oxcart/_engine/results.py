@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from oxcart._engine.ended_job import (
     BLOCK_S,
     PAGE,
     RETRY_S,
+    TRACES_S,
     end_among,
     look_back,
     too_late,
     value_of,
     value_of_event,
+    with_error,
 )
 from oxcart._model.duration import Duration, to_seconds
 from oxcart._model.json import JsonValue
@@ -23,7 +25,7 @@ from oxcart._store.blocking import BlockingConnection
 from oxcart._store.calls import reading
 from oxcart._store.store import Store
 from oxcart._wire.keys import QueueKeys
-from oxcart.errors import StoreUnavailable
+from oxcart.errors import JobFailed, StoreError, StoreUnavailable
 
 
 async def wait_for_result(
@@ -39,6 +41,19 @@ async def wait_for_result(
             return await _follow(store, keys, job_id)
     except TimeoutError as error:
         raise too_late(keys, job_id, timeout) from error
+    except JobFailed as failed:
+        raise await _with_error(failed, store, keys) from None
+
+
+async def _with_error(failed: JobFailed, store: Store, keys: QueueKeys) -> JobFailed:
+    """Add the class and the traceback of the error, which the event of a job's end does not have.
+
+    They are missing if the job was removed when it failed, or the server cannot be reached.
+    """
+    with suppress(StoreError, TimeoutError):
+        async with asyncio.timeout(TRACES_S):
+            return with_error(failed, await store.run(reading.get_traces(keys, failed.job_id)))
+    return failed
 
 
 async def _follow(store: Store, keys: QueueKeys, job_id: str) -> JsonValue:

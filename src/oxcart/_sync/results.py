@@ -19,6 +19,7 @@ from oxcart._engine.ended_job import (
     too_late,
     value_of,
     value_of_event,
+    with_error,
 )
 from oxcart._model.duration import Duration, to_seconds
 from oxcart._model.json import JsonValue
@@ -29,7 +30,7 @@ from oxcart._store.connection import Timeouts
 from oxcart._store.sync_blocking import SyncBlockingConnection
 from oxcart._store.sync_store import SyncStore
 from oxcart._wire.keys import QueueKeys
-from oxcart.errors import StoreTimeout, StoreUnavailable
+from oxcart.errors import JobFailed, StoreError, StoreTimeout, StoreUnavailable
 
 SHORTEST_S = 0.01
 
@@ -42,6 +43,18 @@ def wait_for_result(store: SyncStore, keys: QueueKeys, job_id: str, timeout: Dur
         return wait.run()
     except TimeoutError:
         raise too_late(keys, job_id, timeout) from wait.trouble
+    except JobFailed as failed:
+        raise _with_error(failed, store, keys) from None
+
+
+def _with_error(failed: JobFailed, store: SyncStore, keys: QueueKeys) -> JobFailed:
+    """Add the class and the traceback of the error, which the event of a job's end does not have.
+
+    They are missing if the job was removed when it failed, or the server cannot be reached.
+    """
+    with suppress(StoreError):
+        return with_error(failed, store.run(reading.get_traces(keys, failed.job_id)))
+    return failed
 
 
 class _Wait:

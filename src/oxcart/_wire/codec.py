@@ -154,7 +154,8 @@ def _count(value: bytes) -> int:
     return _int(value) or 0
 
 
-def _stacktrace(value: bytes) -> tuple[str, ...]:
+def decode_stacktrace(value: bytes) -> tuple[str, ...]:
+    """Read the tracebacks of a job; a text that is not a list of them counts as one (2.1)."""
     if not value:
         return ()
     try:
@@ -183,7 +184,7 @@ _READERS: dict[bytes, tuple[str, _Reader, _Reader]] = {
     fields.PROGRESS: ("progress", *_JSON),
     fields.RETURN_VALUE: ("return_value", _decoder.decode, decode_json_or_text),
     fields.FAILED_REASON: ("failed_reason", *_TEXT),
-    fields.STACKTRACE: ("stacktrace", _stacktrace, _stacktrace),
+    fields.STACKTRACE: ("stacktrace", decode_stacktrace, decode_stacktrace),
     fields.PROCESSED_BY: ("processed_by", *_TEXT),
     fields.PARENT_KEY: ("parent_key", *_TEXT),
     fields.SCHEDULER_ID: ("scheduler_id", *_TEXT),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import aclosing
 from typing import Any
 
@@ -12,7 +13,18 @@ from tests.integration.queue.hand import Hand
 from tests.support import ValkeyServer, wait_until
 from tests.twins import Api
 
-from oxcart import EventName, JobState, Queue, QueueEvent, QueueEvents, Retention
+from oxcart import (
+    EventName,
+    Fail,
+    Job,
+    JobContext,
+    JobState,
+    Queue,
+    QueueEvent,
+    QueueEvents,
+    Retention,
+    Worker,
+)
 from oxcart.errors import JobFailed, JobNotFound, ResultTimeout
 
 
@@ -90,19 +102,24 @@ async def test_closing_events_ends_their_reading_for_good(
 
 
 async def test_events_go_on_after_the_server_was_restarted(
-    api: Api, own_valkey: ValkeyServer, prefix: str
+    api: Api, own_valkey: ValkeyServer, prefix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     events = api.QueueEvents("q", after="0", redis_url=own_valkey.url, prefix=prefix)
     async with api.Queue("q", redis_url=own_valkey.url, prefix=prefix) as queue:
         await queue.add("before")
         async with asyncio.TaskGroup() as group:
             reading = group.create_task(_first(events, 4))
+            await wait_until(lambda: blocked_count(own_valkey), what="the events to be waited for")
             await asyncio.to_thread(own_valkey.kill)
             await asyncio.to_thread(own_valkey.start)
             await queue.add("after")
 
     jobs = [event.job_id for event in reading.result() if event.name == EventName.ADDED]
     assert ["1", "2"] == jobs
+    lines = [r.getMessage() for r in caplog.records if r.name == "oxcart.events"]
+    assert ["events.disconnected", "events.reconnected"] == [line.split()[0] for line in lines]
+    assert "queue=q after_ms=" in lines[1]
 
 
 async def test_result_is_waited_for(queue: Queue, hand: Hand) -> None:
@@ -130,6 +147,40 @@ async def test_failure_is_told_to_whoever_waits(queue: Queue, hand: Hand) -> Non
         caught.value.queue,
         caught.value.reason,
     )
+
+
+async def test_failure_has_the_class_and_the_traceback_of_the_error(
+    queue: Queue, valkey_url: str, prefix: str
+) -> None:
+    """Also for one that waits after the job has failed, and not of an earlier attempt."""
+
+    async def pay(job: JobContext) -> None:
+        if job.name == "refused":
+            raise Fail("no such account")
+        raise KeyError("missing")
+
+    worker = Worker("q", pay, redis_url=valkey_url, prefix=prefix)
+    job = await queue.add("pay")
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(_failure_of(job))
+        group.create_task(worker.run())
+        failed = await waiting
+        refused = await _failure_of(await queue.add("refused"))
+        unkept = await _failure_of(await queue.add("pay", keep_failed=Retention(count=0)))
+        worker.stop()
+    later = await _failure_of(job)
+
+    for failure in (failed, later):
+        assert "KeyError" == failure.error_type
+        assert "job '1' of queue 'q' failed: KeyError: 'missing'" == str(failure)
+        assert "'missing'" == failure.reason
+        assert ", in pay\n" in str(failure.traceback)
+        assert str(failure.traceback).endswith("KeyError: 'missing'")
+    assert ("Fail", "job '2' of queue 'q' failed: no such account") == (
+        refused.error_type,
+        str(refused),
+    )
+    assert ("'missing'", None, None) == (unkept.reason, unkept.error_type, unkept.traceback)
 
 
 async def test_result_that_does_not_come_in_time_is_told(queue: Queue) -> None:
@@ -197,3 +248,9 @@ async def test_job_that_was_removed_unfinished_has_no_result(queue: Queue) -> No
 
     with pytest.raises(JobNotFound):
         await job.result(timeout="5s")
+
+
+async def _failure_of(job: Job[Any]) -> JobFailed:
+    with pytest.raises(JobFailed) as caught:
+        await job.result("20s")
+    return caught.value

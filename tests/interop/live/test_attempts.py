@@ -91,8 +91,10 @@ async def test_oxcart_sees_how_a_job_failed_that_node_ran(
     await node.queue().start_worker()
 
     job = await queue.add("flaky", {"failures": 9}, attempts=2)
-    with pytest.raises(JobFailed, match="failure 2"):
+    with pytest.raises(JobFailed, match="Error: failure 2") as caught:
         await job.result()
+    assert "Error" == caught.value.error_type
+    assert str(caught.value.traceback).startswith("Error: failure 2\n    at ")
 
     job = await job.refresh()
     assert (JobState.FAILED, "failure 2", 2) == (

@@ -13,7 +13,14 @@ from oxcart._model.job import JobRecord
 from oxcart._model.json import JsonValue
 from oxcart._model.states import JobState
 from oxcart._store.call import Call, command, script_call
-from oxcart._wire.codec import decode_json_or_text, mapping_of, pairs, read_job
+from oxcart._wire import fields
+from oxcart._wire.codec import (
+    decode_json_or_text,
+    decode_stacktrace,
+    mapping_of,
+    pairs,
+    read_job,
+)
 from oxcart._wire.keys import LIST_STATES, QueueKeys
 
 T = TypeVar("T")
@@ -78,6 +85,17 @@ def get_result(keys: QueueKeys, job_id: str) -> Call[Result]:
         (job_id,),
         _read_result,
         is_repeatable=True,
+    )
+
+
+def get_traces(keys: QueueKeys, job_id: str) -> Call[tuple[str, ...]]:
+    """Read the tracebacks of a job's attempts, the last one last. Source: wire format, section 2.1.
+
+    The answer is empty if the job was removed.
+    """
+    return command(
+        ("HGET", keys.job(job_id), fields.STACKTRACE),
+        lambda reply: () if reply is None else decode_stacktrace(reply),
     )
 
 
