@@ -14,6 +14,9 @@ The rules, which hold whatever is killed when:
   the next one. Two processes that leave at once both try after they have released their own locks.
 - If a process was killed and no process owns or shares the server, the watcher of the last owner
   stops it after a few seconds.
+- If the folder is deleted while the server runs, the data are in memory only. Any of the processes
+  notices within a second, and saves them in a new folder, with a new server at the same address.
+  Until that has worked, the server refuses writes if it fails.
 - What a client was told is stored stays stored, in an append-only file: whichever of these
   processes is killed, all of it, because it is written before the answer; when the machine loses
   power, all but about the last second. (In a frozen application, where no watcher can run, the

@@ -68,6 +68,8 @@ class ServerFolder:
         self.config = self.path / "valkey.conf"
         self.log = self.path / "valkey.log"
         self.append_only = self.path / "appendonlydir"
+        self.manifest = self.append_only / "appendonly.aof.manifest"
+        """The list of the append-only files, without which a server starts empty."""
 
     def prepare(self) -> None:
         """Make the folder, or make sure that the one that is there is private.

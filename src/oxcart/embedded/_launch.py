@@ -40,8 +40,8 @@ class Launcher:
         self.child: subprocess.Popen[bytes] | None = None
         """The server that was started last."""
 
-    def launch(self) -> None:
-        """Start a server that holds the lock from now on; it is not ready yet.
+    def launch(self) -> int:
+        """Start a server that holds the lock from now on, and is not ready yet; its process id.
 
         Raises:
             ConfigError: there is no program to run, or the folder cannot be written.
@@ -68,6 +68,7 @@ class Launcher:
         finally:
             self._lock.release()
         self._launch_count += 1
+        return self.child.pid
 
     def last_lines(self) -> str:
         """What the server logged since it was started, the end of it."""
@@ -123,7 +124,7 @@ class Launcher:
     def _refuse_lost_manifest(self) -> None:
         """Valkey starts empty if the list of its append-only files is gone, whatever they hold."""
         folder = self._folder.append_only
-        if (folder / "appendonly.aof.manifest").exists():
+        if self._folder.manifest.exists():
             return
         lost = [path.name for path in folder.glob("appendonly.aof.*") if not _is_first(path.name)]
         lost += [path.name for path in folder.glob("*.1.incr.aof") if path.stat().st_size > 0]
@@ -173,6 +174,8 @@ def _configuration(folder: ServerFolder, record: ServerRecord) -> bytes:
         # A write that the machine's end cut short was never acknowledged as being on disk.
         ("aof-load-truncated", "yes"),
         ("maxmemory-policy", "noeviction"),
+        # If the folder is deleted, the data are saved in another one; see _rescue.
+        ("enable-protected-configs", "local"),
     ]
     if record.socket is not None:
         options += [("unixsocket", record.socket), ("unixsocketperm", "700")]

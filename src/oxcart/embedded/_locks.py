@@ -34,6 +34,18 @@ class FileLock:
         """Whether this process holds the lock; a forked child never does."""
         return self._file is not None
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether the held file was deleted or replaced, so that the lock excludes no process."""
+        if self._file is None:
+            return False
+        try:
+            at_path = self._path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        held = os.fstat(self._file)
+        return (at_path.st_dev, at_path.st_ino) != (held.st_dev, held.st_ino)
+
     def try_acquire(self, *, shared: bool = False) -> bool:
         """Take the lock if it is free; True also if it is held already.
 

@@ -20,6 +20,7 @@ from oxcart.embedded._keeper import Keeper
 from oxcart.embedded._launch import Launcher
 from oxcart.embedded._locks import FileLock
 from oxcart.embedded._process import ServerProcess, reap_left_behind
+from oxcart.embedded._rescue import Rescue
 from oxcart.embedded._watcher import Watcher
 from oxcart.errors import ConfigError, StoreError, StoreUnavailable
 
@@ -59,6 +60,8 @@ class EmbeddedValkey:
         self._mutex = threading.Lock()
         self._found: FoundServer | None = None
         self._process: ServerProcess | None = None
+        self._looks_without_folder = 0
+        self._logged: set[str] = set()
         _instances.add(self)
 
     def start(self) -> None:
@@ -86,6 +89,7 @@ class EmbeddedValkey:
             StoreUnavailable: as ``start``.
         """
         with self._mutex:
+            self._await_folder()
             found = find_server(self._folder)
             if found is None or found.is_loading or not self._has_role:
                 self._reach()
@@ -179,8 +183,7 @@ class EmbeddedValkey:
             elif self._server_lock.try_acquire():
                 if self._process is not None:
                     self._process.reap()
-                launcher.launch()
-                self._watcher.start()
+                self._watcher.start(launcher.launch())
             found = find_server(self._folder)
             now = time.monotonic()
             if found is not None and self._has_role:
@@ -204,9 +207,10 @@ class EmbeddedValkey:
         else:
             event = "embedded.answers_again"
         self._found = found
+        self._looks_without_folder = 0
         if self.is_owner:
             self._users_lock.release()
-            self._watcher.start()
+            self._watcher.start(found.pid)
         _active.add(self)
         self._keeper.start()
         log.info(event, extra={"pid": found.pid, "directory": str(self._folder.path)})
@@ -220,19 +224,78 @@ class EmbeddedValkey:
             if not self._has_role:
                 return
             try:
-                if self._process is not None:
+                if self._is_folder_gone():
+                    self._look_after_folder()
+                elif self._process is not None:
                     self._look_after_server(self._process)
                 elif self._owner_lock.try_acquire():
                     self._succeed_owner()
-            except (ConfigError, StoreError) as error:
+            except (OSError, ConfigError, StoreError) as error:
                 log.error("embedded.lost", extra={"error": str(error)})  # noqa: TRY400  # expected
                 self._keeper.end()
+
+    def _is_folder_gone(self) -> bool:
+        """Whether the files of the running server were deleted."""
+        if self.is_owner:
+            return self._owner_lock.is_stale or not self._folder.manifest.exists()
+        return self._users_lock.is_stale
+
+    def _look_after_folder(self) -> None:
+        """Save the data at the second look, when whoever deletes the files is probably done."""
+        self._looks_without_folder += 1
+        if self._looks_without_folder > 1:
+            self._restore_folder()
+
+    def _restore_folder(self) -> bool:
+        """Have the data on disk again; False while another process is working on that."""
+        found = self._started()
+        where = {"directory": str(self._folder.path), "pid": found.pid}
+        self._log_once("embedded.folder_gone", where)
+        rescue = Rescue(self._folder, found, self._own_new_folder)
+        try:
+            if not rescue.run():
+                return False
+        except (OSError, ConfigError, StoreError) as error:
+            rescue.refuse_writes()
+            self._log_once("embedded.writes_refused", {**where, "error": str(error)})
+            return False
+        if self._process is not None:
+            self._process.hand_over()
+            self._process = None
+        self._watcher.end()
+        self._reach()
+        self._logged.clear()
+        return True
+
+    def _log_once(self, event: str, fields: dict[str, object]) -> None:
+        if event not in self._logged:
+            self._logged.add(event)
+            log.error(event, extra=fields)
+
+    def _await_folder(self) -> None:
+        """Have the data on disk again if the folder was deleted, whichever process does it."""
+        deadline = time.monotonic() + self._limit_s
+        while self._has_role and self._is_folder_gone() and not self._restore_folder():
+            if time.monotonic() > deadline:
+                raise StoreUnavailable(
+                    f"{self._folder.path} was deleted while its valkey-server ran, and its data "
+                    "could not be saved yet; no write is accepted until they are"
+                )
+            time.sleep(_POLL_S)
+
+    def _own_new_folder(self) -> bool:
+        """Exchange the locks on deleted files for new ones; whether this process is the owner."""
+        for lock in (self._owner_lock, self._users_lock):
+            if lock.is_stale:
+                lock.release()
+        return self._owner_lock.try_acquire()
 
     def _look_after_server(self, process: ServerProcess) -> None:
         if process.has_ended():
             log.warning("embedded.died", extra={"pid": process.pid})
             self._reach()
-        self._watcher.start()
+        elif self._found is not None:
+            self._watcher.start(self._found.pid)
 
     def _succeed_owner(self) -> None:
         """Take over the server of an owner that ended; the owner's lock is held already."""

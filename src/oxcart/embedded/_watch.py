@@ -23,6 +23,7 @@ import json
 import os
 import select
 import signal
+import subprocess
 import sys
 import time
 from contextlib import ExitStack, suppress
@@ -83,30 +84,95 @@ def flush(path: Path) -> None:
         os.close(file)
 
 
-def watch(pipe: int, folder: Path, interval_s: float) -> None:
+class Server:
+    """The server of a folder that may be deleted, after which no process can find the server.
+
+    Args:
+        folder: the server's folder.
+        identity: the folder's device and number, as the owner saw them.
+        pid: the server's process.
+    """
+
+    def __init__(self, folder: Path, identity: str, pid: int) -> None:
+        self.folder = folder
+        self._identity = identity
+        self._pid = pid
+
+    def has_folder(self) -> bool:
+        """Whether the folder is still the one that the server was started in."""
+        return self._identity == identity_of(self.folder)
+
+    def note_pid(self) -> None:
+        """Remember the server's process for the time when its folder is gone."""
+        if self.has_folder():
+            with suppress(OSError, ValueError):
+                record = json.loads((self.folder / "server.json").read_bytes())
+                self._pid = record["pid"] or self._pid
+
+    def is_ended(self) -> bool:
+        """Kill the server unless another process is saving its data; True if it has ended."""
+        aside = self.folder.with_name(f"{self.folder.name}-saved-{self._pid}")
+        with ExitStack() as held:
+            if aside.exists() and not _lock(held, aside / "rescue.lock"):
+                return False
+            # The number may be another program's by now.
+            if str(self.folder / "valkey.conf") in _command_line(self._pid):
+                with suppress(ProcessLookupError):
+                    os.kill(self._pid, signal.SIGKILL)
+        return True
+
+
+def watch(pipe: int, server: Server, interval_s: float) -> None:
     """Do both duties until there is nothing more to do.
 
     Args:
         pipe: ends when the owner does.
-        folder: the server's folder.
+        server: the server.
         interval_s: how long a server without owner is kept for the next start, and between two
             looks.
     """
+    folder = server.folder
     syncer = Syncer(folder / "appendonlydir")
     has_ended = False
     while not has_ended:
         has_ended = bool(select.select([pipe], [], [], _SYNC_S)[0])
         syncer.sync()
+        server.note_pid()
     look_at = time.monotonic() + interval_s
     while True:
         time.sleep(min(_SYNC_S, interval_s))
         syncer.sync()
-        if has_no_server(folder):
+        if server.has_folder() and has_no_server(folder):
             return
         if time.monotonic() >= look_at:
-            if is_settled(folder):
+            if is_settled(folder) if server.has_folder() else server.is_ended():
                 return
             look_at += interval_s
+
+
+def identity_of(folder: Path) -> str:
+    """A folder's device and number; empty if it is not there."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return ""
+    return f"{status.st_dev}:{status.st_ino}"
+
+
+def _command_line(pid: int) -> str:
+    """How a process was started; empty if there is no such process."""
+    if Path("/proc/self/cmdline").exists():  # small containers have no ps
+        with suppress(OSError):
+            return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes())
+        return ""
+    found = subprocess.run(  # noqa: S603  # fixed arguments, no shell
+        ["ps", "-ww", "-o", "command=", "-p", str(pid)],  # noqa: S607  # /bin or /usr/bin
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    return found.stdout
 
 
 def has_no_server(folder: Path) -> bool:
@@ -155,4 +221,5 @@ def _stop(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    watch(sys.stdin.fileno(), Path(sys.argv[1]), float(sys.argv[2]))
+    place, seen, process, interval = sys.argv[1:]
+    watch(sys.stdin.fileno(), Server(Path(place), seen, int(process)), float(interval))

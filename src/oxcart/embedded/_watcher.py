@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from oxcart.embedded._folder import ServerFolder
 
 from oxcart.embedded._process import leave_behind
+from oxcart.embedded._watch import identity_of
 
 log = logging.getLogger("oxcart.embedded")
 
@@ -44,8 +45,12 @@ class Watcher:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start the watcher, unless it runs or there can be none."""
+    def start(self, pid: int) -> None:
+        """Start the watcher, unless it runs or there can be none.
+
+        Args:
+            pid: the server's process.
+        """
         if self._process is not None:
             if self._process.poll() is None:
                 return
@@ -53,7 +58,7 @@ class Watcher:
             self.end()
         if can_watch():
             try:
-                self._process = self._spawn()
+                self._process = self._spawn(pid)
             except OSError as error:
                 log.warning("embedded.unwatched", extra={"error": str(error)})
 
@@ -77,16 +82,20 @@ class Watcher:
             self._process.returncode = 0
             self._let_go(self._process)
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
+    def _spawn(self, pid: int) -> subprocess.Popen[bytes]:
         with self._folder.open_log() as output:
             return subprocess.Popen(  # noqa: S603  # this very Python, no shell
-                [sys.executable, "-I", "-S", _SCRIPT, self._folder.path, str(INTERVAL_S)],
+                [sys.executable, "-I", "-S", _SCRIPT, *self._arguments(pid)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=output,
                 cwd=os.sep,
                 start_new_session=True,
             )
+
+    def _arguments(self, pid: int) -> list[str | Path]:
+        folder = self._folder.path
+        return [folder, identity_of(folder), str(pid), str(INTERVAL_S)]
 
     def _let_go(self, process: subprocess.Popen[bytes]) -> None:
         # The watcher waits for the last copy of this end of the pipe to be closed.

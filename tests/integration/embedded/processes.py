@@ -75,8 +75,12 @@ class Program:
         self._close()
 
     def freeze(self) -> None:
-        """Keep it from noticing anything until it is killed (SIGSTOP)."""
+        """Keep it from noticing anything until it is killed or thawed (SIGSTOP)."""
         self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on (SIGCONT)."""
+        self._process.send_signal(signal.SIGCONT)
 
     def leave(self) -> int:
         """Let it run to its end; its exit code."""

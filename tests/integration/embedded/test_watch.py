@@ -82,7 +82,9 @@ def test_watcher_flushes_while_its_owner_lives_and_after(
     monkeypatch.setattr(_watch, "_SYNC_S", 0.01)
     reader, writer = owner_pipe
     # Everybody is somebody else's watcher here: the locks say that the server has an owner.
-    watcher = threading.Thread(target=_watch.watch, args=(reader, data_dir / "valkey", 0.5))
+    folder = data_dir / "valkey"
+    server = _watch.Server(folder, _watch.identity_of(folder), embedded.pid)
+    watcher = threading.Thread(target=_watch.watch, args=(reader, server, 0.5))
     watcher.start()
     with redis.Redis.from_url(embedded.url) as client:
         wait_until_sync(lambda: flushed != [], what="the file that was there is flushed")
