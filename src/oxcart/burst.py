@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from oxcart import Fail, GiveBack, JobContext, JobCounts, JobState, Retry
 from oxcart._engine.middleware import CallNext
+from oxcart._model.outcome import Failed, GivenBack, Outcome, Retried
 from oxcart.app import App, AppWorker
-from oxcart.errors import ConfigError, Steering
+from oxcart.errors import ConfigError, PayloadError, Steering
 from oxcart.queue import Queue
 
 log = logging.getLogger("oxcart.worker")
@@ -74,6 +75,9 @@ class BurstReport:
         put_back_count: those that went back to the queue without an attempt being counted.
         seconds: how long it took.
         ended: why it ended.
+        not_run: why jobs were not run, by queue and id: the worker does not know their name or
+            payload, they expired, stalled too often, or cannot be read. They are not among those
+            that were started.
     """
 
     started_count: int
@@ -82,6 +86,7 @@ class BurstReport:
     put_back_count: int
     seconds: float
     ended: BurstEnd
+    not_run: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 class Burst:
@@ -105,9 +110,12 @@ class Burst:
         self._is_full = asyncio.Event()
         self._moved_at = time.monotonic()
         self._started = self._completed = self._failed = self._put_back = 0
+        self._begun: set[tuple[str, str]] = set()
+        self._not_run: dict[tuple[str, str], str] = {}
 
     async def around(self, job: JobContext, call_next: CallNext) -> object:
         """Count a job: a middleware of the worker."""
+        self._begun.add((job.queue, job.job_id))
         if self._is_full.is_set():
             raise GiveBack  # taken together with the last one that the limit allows
         self._started += 1
@@ -120,15 +128,27 @@ class Burst:
             self._put_back += 1
             raise
         except BaseException as error:
-            if isinstance(error, Steering) and not isinstance(error, Fail | Retry):
+            if isinstance(error, PayloadError) and getattr(job, "payload_error", error) is error:
+                self._started -= 1  # the payload does not fit, so the handler was not called
+                self._begun.discard((job.queue, job.job_id))
+            elif isinstance(error, Steering) and not isinstance(error, Fail | Retry):
                 self._put_back += 1
             else:
                 self._failed += 1
             raise
         else:
             self._completed += 1
+            self._begun.discard((job.queue, job.job_id))
             return result
         finally:
+            self._moved_at = time.monotonic()
+
+    def note_written(self, queue: str, job_id: str, outcome: Outcome | None) -> None:
+        """Note a job that the worker has ended or put back without running it."""
+        if (queue, job_id) in self._begun:
+            self._begun.discard((queue, job_id))
+        elif not isinstance(outcome, GivenBack):  # else the worker stops
+            self._not_run[queue, job_id] = _reason_of(outcome)
             self._moved_at = time.monotonic()
 
     async def run(
@@ -152,6 +172,7 @@ class Burst:
         self, worker: AppWorker, run: Callable[[AppWorker], Awaitable[None]] | None
     ) -> BurstReport:
         began_at = self._moved_at = time.monotonic()
+        worker.observe(self.note_written)
         async with asyncio.TaskGroup() as group:
             working = group.create_task(_run(worker, run))
             watching = group.create_task(self._watch())
@@ -163,8 +184,9 @@ class Burst:
             worker.stop()
         report = self._report(time.monotonic() - began_at, ended)
         log.info(
-            "worker.burst_over jobs=%d completed=%d failed=%d ended=%s",
-            report.started_count, report.completed_count, report.failed_count, ended.value,
+            "worker.burst_over jobs=%d completed=%d failed=%d not_run=%d ended=%s",
+            report.started_count, report.completed_count, report.failed_count,
+            len(report.not_run), ended.value,
         )  # fmt: skip
         return report
 
@@ -219,7 +241,18 @@ class Burst:
             put_back_count=self._put_back,
             seconds=seconds,
             ended=ended,
+            not_run=dict(self._not_run),
         )
+
+
+def _reason_of(outcome: Outcome | None) -> str:
+    match outcome:
+        case Failed(reason=reason) | Retried(reason=reason):
+            return reason
+        case None:
+            return "it has no data"
+        case _:
+            return "put back for another worker"
 
 
 async def _run(worker: AppWorker, run: Callable[[AppWorker], Awaitable[None]] | None) -> None:

@@ -20,6 +20,7 @@ from oxcart._engine.locating import locate
 from oxcart._engine.lock_keeper import LockKeeper
 from oxcart._engine.loop_monitor import LoggedLoopReports, LoopMonitor, LoopReports
 from oxcart._engine.middleware import Middleware, checked, compose
+from oxcart._engine.outcome_log import OnWritten
 from oxcart._engine.queue_worker import ID_BYTES, QueueWorker, WorkerOptions
 from oxcart._engine.resources import Supply
 from oxcart._engine.retry_policy import BackoffStrategy, check_strategies
@@ -172,6 +173,10 @@ class WorkerGroup:
             lock_ms=self._lock_ms,
             max_stalled=self._options.max_stalled,
         )
+
+    def observe(self, on_written: OnWritten) -> None:
+        """Call a function for each run that did not complete its job; before ``run``."""
+        self._options = replace(self._options, on_written=on_written)
 
     def stop(self, *, force: bool = False) -> None:
         """Stop: take no more jobs, and let running ones end within the grace period.

@@ -20,7 +20,7 @@ from oxcart._engine.executor import NOTHING_TO_WAIT_FOR, Executor
 from oxcart._engine.failure_hooks import FailureHooks
 from oxcart._engine.hold import Hold
 from oxcart._engine.lock_keeper import LockKeeper
-from oxcart._engine.outcome_log import OutcomeLog
+from oxcart._engine.outcome_log import OnWritten, OutcomeLog
 from oxcart._engine.reconnect import Reconnect
 from oxcart._engine.running_job import CancelReason, RunningJob
 from oxcart._engine.server_time import ServerTime
@@ -75,6 +75,7 @@ class Fetcher:
         concurrency: how many jobs run at a time.
         arm: makes the waiter wait for the next marker.
         pass_on: puts a marker back that this worker cannot use.
+        on_written: called for each run that did not complete its job.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Fetcher:
         concurrency: int,
         arm: Callable[[], None],
         pass_on: Callable[[], None],
+        on_written: OnWritten | None = None,
     ) -> None:
         self._steppers = steppers
         self._executor = executor
@@ -102,7 +104,7 @@ class Fetcher:
         self._ended: deque[_Ended] = deque()
         self._wake = asyncio.Event()
         self._hooks = FailureHooks(keys.queue, on_end=self._wake.set)
-        self._log = OutcomeLog(keys.queue)
+        self._log = OutcomeLog(keys.queue, on_written)
         self._may_have_work = True
         self._is_limited = False
         self._is_draining = False
@@ -267,8 +269,7 @@ class Fetcher:
     def _note(self, reply: StepReply, step: _Step) -> None:
         """Take note of how the queue stands after a step."""
         self._server_time.note(reply.now_ms)
-        for job_id in reply.dropped:
-            log.error("job.dropped queue=%s job_id=%s: it has no data", self._keys.queue, job_id)
+        self._log.dropped(reply.dropped)
         self._is_limited = reply.limited_ms > 0
         # A repeated step is answered from memory, without the jobs whose locks ran out since.
         if step.count in (0, len(reply.taken)) or step.stepper.has_repeated:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from oxcart._engine.environment import environment
@@ -29,18 +29,25 @@ _RETRIED_BY = (
 )
 
 
+OnWritten = Callable[[str, str, Outcome | None], None]
+"""Called with the queue, the job's id and the outcome that was written, if it is not that the job
+completed; without an outcome if the job had no data and was taken off the queue."""
+
+
 class OutcomeLog:
     """Logs the runs of a queue's worker.
 
     Args:
         queue: the queue's name.
+        on_written: called for each run that did not complete its job.
 
     Raises:
         ConfigError: ``OXCART_ENV`` has no known value.
     """
 
-    def __init__(self, queue: str) -> None:
+    def __init__(self, queue: str, on_written: OnWritten | None = None) -> None:
         self._queue = queue
+        self._on_written = on_written
         self._completed_level = logging.INFO if environment() == "development" else logging.DEBUG
         self.shows_completed = False
         """Whether ``job.completed`` is shown, as of the last jobs that were taken."""
@@ -87,7 +94,16 @@ class OutcomeLog:
                 "job.ended %s outcome=%s duration_ms=%d",
                 self.subject(job), type(outcome).__name__, _duration_ms(job),
             )  # fmt: skip
+        if self._on_written is not None:
+            self._on_written(self._queue, job.taken.job_id, outcome)
         return True
+
+    def dropped(self, job_ids: Iterable[str]) -> None:
+        """Log jobs without data that were taken off the queue."""
+        for job_id in job_ids:
+            log.error("job.dropped queue=%s job_id=%s: it has no data", self._queue, job_id)
+            if self._on_written is not None:
+                self._on_written(self._queue, job_id, None)
 
     def _failed(self, job: RunningJob, outcome: Failed | Retried) -> None:
         log_failed_attempt(

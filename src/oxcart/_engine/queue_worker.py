@@ -13,6 +13,7 @@ from oxcart._engine.fetcher import Fetcher
 from oxcart._engine.handler import Handlers
 from oxcart._engine.iterations import IterationMaker
 from oxcart._engine.lock_keeper import LockKeeper
+from oxcart._engine.outcome_log import OnWritten
 from oxcart._engine.stalled_sweeper import StalledSweeper
 from oxcart._engine.stepper import Stepper, lanes_for
 from oxcart._engine.waiter import Waiter
@@ -53,6 +54,7 @@ class WorkerOptions:
         limiter: how many jobs are started in a time, by all workers that have such a limit.
         metrics: how many points of finished jobs a minute are kept; ``None`` counts none.
         max_started_attempts: how often a job may be taken before it is failed.
+        on_written: called for each run that did not complete its job.
     """
 
     name: str
@@ -65,6 +67,7 @@ class WorkerOptions:
     limiter: RateLimit | None = None
     metrics: int | None = None
     max_started_attempts: int | None = None
+    on_written: OnWritten | None = None
 
     def __post_init__(self) -> None:
         """Check what would otherwise be found out when jobs run."""
@@ -144,6 +147,7 @@ class QueueWorker:
             concurrency=options.concurrency,
             arm=self._waiter.arm,
             pass_on=self._unused_markers.set,
+            on_written=options.on_written,
         )
         self._waiter.connect(on_work=self.fetcher.on_work, on_due=self.fetcher.on_due)
 

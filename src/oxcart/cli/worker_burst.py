@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 
 import typer
@@ -13,27 +14,40 @@ from oxcart.cli.programs import DEFAULT_CONCURRENCY, on_stop_signals, start_prog
 from oxcart.observe.start import observe_jobs
 from oxcart.system import open_system
 
+SHOWN_REASONS = 5
+"""How many reasons why jobs were not run are printed, the most frequent ones."""
+
 
 async def run_burst(
     path: str | None, queues: dict[str, int | None], limits: BurstLimits, *, name: str | None
-) -> None:
-    """Run what is waiting, and tell what was done.
+) -> int:
+    """Run what is waiting, and print what was done.
 
     Args:
         path: where the application is, as ``module:attribute``; the built-in one without it.
         queues: the queues to serve; default: all that have a job.
         limits: when to end before they are empty.
         name: the worker's name in dashboards.
+
+    Returns:
+        The exit code: 1 if jobs were not run, else 0.
     """
     if path is None:
         report = await _run_built_in(queues, limits, name=name)
     else:
         report = await _run_app(path, queues, limits, name=name)
+    not_run = f", {len(report.not_run)} not run" if report.not_run else ""
     typer.echo(
         f"{report.started_count} jobs: {report.completed_count} completed, "
-        f"{report.failed_count} failed attempts, {report.put_back_count} put back; "
+        f"{report.failed_count} failed attempts, {report.put_back_count} put back{not_run}; "
         f"ended: {report.ended.value}"
     )
+    reasons = Counter(report.not_run.values())
+    for reason, count in reasons.most_common(SHOWN_REASONS):
+        typer.echo(f"  {count} not run: {reason}")
+    if len(reasons) > SHOWN_REASONS:
+        typer.echo(f"  and {len(reasons) - SHOWN_REASONS} other reasons; the log has them all")
+    return 1 if report.not_run else 0
 
 
 async def _run_built_in(

@@ -167,6 +167,7 @@ class BurstAnswer(_Answer):
     completed: int
     failed: int = Field(description="Attempts that failed; some jobs are run again later.")
     put_back: int = Field(description="Jobs that went back to the queue, no attempt counted.")
+    not_run: int = Field(description="Jobs that failed or went back without being run.")
     seconds: float
     ended: str = Field(description="empty, max_jobs, max_seconds, held_back or stopped.")
 
@@ -178,6 +179,7 @@ class BurstAnswer(_Answer):
             completed=report.completed_count,
             failed=report.failed_count,
             put_back=report.put_back_count,
+            not_run=len(report.not_run),
             seconds=round(report.seconds, 3),
             ended=report.ended.value,
         )

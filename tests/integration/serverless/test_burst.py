@@ -228,6 +228,36 @@ def test_command_drains_an_application_and_ends(
     assert (0, 5) == (counts.waiting, counts.completed)
 
 
+def test_command_counts_what_was_not_run_and_exits_1(
+    tmp_path: Path, valkey_url: str, prefix: str, valkey: redis.Redis
+) -> None:
+    """Unknown names, payloads that do not fit, what cannot be read, what expired or stalled."""
+    (tmp_path / "shop.py").write_text(SHOP.format(prefix=prefix))
+    env = environment(tmp_path, REDIS_URL=valkey_url, PYTHONPATH=str(tmp_path))
+    with Queue("sums", redis_url=valkey_url, prefix=prefix) as queue:
+        for n in range(4):
+            queue.add("add", {"left": n, "right": 1})
+            queue.add("subtract", {"left": n})
+        queue.add("add", {"left": "much", "right": 1}, job_id="misfit")
+        queue.add("add", {"left": 1, "right": 1}, job_id="unreadable")
+        queue.add("add", {"left": 1, "right": 1}, job_id="gone")
+        queue.add("add", {"left": 1, "right": 1}, job_id="stalled-out")
+        queue.add("add", {"left": 1, "right": 1}, job_id="expired", expires="1ms")
+        valkey.hset(f"{prefix}:sums:unreadable", "data", "{")
+        valkey.hset(f"{prefix}:sums:stalled-out", "defa", "job stalled more than allowable limit")
+        valkey.delete(f"{prefix}:sums:gone")
+
+        done = run("worker", "shop:app", "--burst", "-q", "sums", env=env)
+        counts = queue.get_counts()
+
+    first, *reasons = done.stdout.splitlines()
+    assert 1 == done.returncode, done.stderr
+    assert first == ("4 jobs: 4 completed, 0 failed attempts, 0 put back, 9 not run; ended: empty")
+    assert reasons[0].startswith("  4 not run: no handler for job name 'subtract'")
+    assert 6 == len(reasons)
+    assert 4 == counts.completed
+
+
 def test_command_stops_on_sigterm_and_keeps_the_rest(
     tmp_path: Path, valkey_url: str, prefix: str, valkey: redis.Redis
 ) -> None:
@@ -294,7 +324,7 @@ async def test_call_runs_exports_and_mails(system: System, tmp_path: Path) -> No
     seconds = answer.json().pop("seconds")
     assert answer.json() == {
         "success": True, "started": 2, "completed": 2, "failed": 0, "putBack": 0,
-        "ended": "empty", "seconds": seconds,
+        "notRun": 0, "ended": "empty", "seconds": seconds,
     }  # fmt: skip
     assert (0, "empty") == (again.json()["started"], again.json()["ended"])
     assert record is not None
