@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import shutil
+import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from typing import Any
 from tests.faults.catalogue.registry import Scenario
 from tests.faults.catalogue.trial import Trial
 
+_writing = threading.Lock()
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -77,10 +79,13 @@ def versions() -> dict[str, str]:
 
 
 def write(result: Mapping[str, Any], path: Path) -> None:
-    """Append one result as a JSON line."""
-    path.parent.mkdir(exist_ok=True)
-    with path.open("a") as file:
-        file.write(json.dumps(result) + "\n")
+    """Append one result as a JSON line, in the place of an earlier one of the same scenario."""
+    name = result.get("scenario")
+    with _writing:
+        path.parent.mkdir(exist_ok=True)
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        others = [line for line in lines if name is None or json.loads(line)["scenario"] != name]
+        path.write_text("\n".join([*others, json.dumps(result), ""]), encoding="utf-8")
 
 
 @contextmanager

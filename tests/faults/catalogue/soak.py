@@ -28,6 +28,8 @@ KEEP = 20_000
 BACKLOG = 5_000
 """Producers add no more while so many jobs wait."""
 DRAIN_S = 600
+STARTED_S = 10
+"""After this long a program that was started handles signals."""
 SCHEDULES = (1, 2, 3)
 """Intervals of the schedulers, in seconds."""
 MIXED: list[dict[str, Any]] = [
@@ -92,7 +94,7 @@ class Soak:
         self._faults: Counter[str] = Counter()
         self._processes_killed = 0
         self._acknowledged = 0
-        self._own_since = 0.0
+        self._since: dict[int, float] = {}
         self._commands: list[WorkerCommand] = []
         self._own: list[Process] = []
         self._producers: list[tuple[Process, dict[str, Any]]] = []
@@ -159,25 +161,24 @@ class Soak:
         self._producers.append((self._trial.producer(**given), given))
 
     def _start_command(self, *options: str, url: str | None = None) -> None:
-        self._commands.append(
-            self._trial.worker(
-                *options, url=url, concurrency=30, low=20, wait=False,
-                OXCART_LOG_LEVEL="warning", OXCART_METRICS_MINUTES="0", TEST_KEEP=str(KEEP),
-            )
+        command = self._trial.worker(
+            *options, url=url, concurrency=30, low=20, wait=False,
+            OXCART_LOG_LEVEL="warning", OXCART_METRICS_MINUTES="0", TEST_KEEP=str(KEEP),
         )  # fmt: skip
+        self._since[command.process.pid] = time.monotonic()
+        self._commands.append(command)
 
     def _start_own(self) -> None:
-        self._own_since = time.monotonic()
         variables = {"TEST_KEEP": str(KEEP), "TEST_LOG_LEVEL": "WARNING"}
-        self._own.append(
-            self._trial.own(
-                concurrency=20, low=10, wait=False, url=self._proxy.url, variables=variables
-            )
+        program = self._trial.own(
+            concurrency=20, low=10, wait=False, url=self._proxy.url, variables=variables
         )
+        self._since[program.pid] = time.monotonic()
+        self._own.append(program)
 
-    def _wait_for_start(self) -> None:
+    def _wait_for_start(self, since: float) -> None:
         """Wait until a program that was started just now handles signals."""
-        self._watch(max(0.0, self._own_since + 10 - time.monotonic()))
+        self._watch(max(0.0, since + STARTED_S - time.monotonic()))
 
     def _is_enough(self) -> bool:
         return bool(self._limits.jobs) and self._acknowledged >= self._limits.jobs
@@ -262,6 +263,7 @@ class Soak:
 
     def _rolling_restart(self) -> None:
         def end(command: WorkerCommand) -> None:
+            self._wait_for_start(self._since[command.process.pid])
             command.process.terminate()
             code = self._trial.ended(command.process, within=60)
             self._trial.expect(code == 0, f"a command ended with code {code} after SIGTERM")
@@ -327,7 +329,7 @@ class Soak:
         seconds = time.monotonic() - started
         if seconds > DRAIN_S:
             self._trial.problems.append(f"not drained after {DRAIN_S} s: {self._trial.describe()}")
-        self._wait_for_start()
+        self._wait_for_start(max(self._since.values()))
         ending = [one.process for one in self._commands] + [
             one.process for one in self._own if one.is_alive
         ]
