@@ -86,10 +86,12 @@ class Outcome:
     Attributes:
         problems: what does not hold, one sentence each.
         figures: what was counted.
+        innocents: references of good jobs that failed.
     """
 
     problems: Sequence[str]
     figures: dict[str, Any]
+    innocents: Sequence[str] = ()
 
 
 def check(
@@ -125,7 +127,8 @@ def check(
     accounts = _Accounts(tally, states, finishes)
     problems += accounts.problems(allowed)
     problems += _named("without TTL", stray_keys(client, prefix, queues))
-    return Outcome(problems, accounts.figures())
+    innocents = [text.split()[0] for text in accounts.innocents]
+    return Outcome(problems, accounts.figures(), innocents)
 
 
 class _Accounts:

@@ -6,7 +6,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +14,16 @@ from typing import Any
 
 import redis
 from tests.faults.catalogue.checks import check
-from tests.faults.catalogue.ledger import ACKNOWLEDGED, ENDED, POISON, SCHEDULED, Tally, count_new
+from tests.faults.catalogue.ledger import (
+    ACKNOWLEDGED,
+    BEGUN,
+    ENDED,
+    POISON,
+    SCHEDULED,
+    Tally,
+    count_new,
+    lines_of,
+)
 from tests.faults.catalogue.runner import versions
 from tests.faults.catalogue.trial import QUEUES, Process, ProxyThread, Trial, send
 from tests.faults.commands import WorkerCommand
@@ -28,6 +37,8 @@ KEEP = 20_000
 BACKLOG = 5_000
 """Producers add no more while so many jobs wait."""
 DRAIN_S = 600
+HISTORIES = 20
+"""For so many innocent jobs that failed their runs are shown."""
 STARTED_S = 10
 """After this long a program that was started handles signals."""
 SCHEDULES = (1, 2, 3)
@@ -92,7 +103,7 @@ class Soak:
         self._last_end_ms = 0
         self._longest_gap_ms = 0
         self._faults: Counter[str] = Counter()
-        self._processes_killed = 0
+        self._killed: dict[int, int] = {}
         self._acknowledged = 0
         self._since: dict[int, float] = {}
         self._commands: list[WorkerCommand] = []
@@ -111,12 +122,11 @@ class Soak:
             self._do_fault()
             if time.monotonic() - shown > 30:
                 shown = time.monotonic()
-                self._say(f"{shown - started:.0f} s: {self._acknowledged:,} acknowledged, "
-                          f"{self._faults.total()} faults, {self._trial.describe()}")  # fmt: skip
+                self._show(f"{shown - started:.0f} s: {self._acknowledged:,} acknowledged")
         loaded_s = time.monotonic() - started
         drained_s = self._drain()
         outcome = self._check()
-        problems = [*self._trial.problems, *outcome.problems]
+        problems = [*self._trial.problems, *outcome.problems, *self._histories(outcome.innocents)]
         return {
             "soak": f"{self._limits.minutes:g} min",
             "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
@@ -130,12 +140,17 @@ class Soak:
                 "drained_s": round(drained_s, 1),
                 "longest_gap_s": round(self._longest_gap_ms / 1_000, 1),
                 "worker_deaths": self._deaths(),
-                "processes_killed": self._processes_killed,
+                "processes_killed": len(self._killed),
                 "faults": dict(self._faults),
             },
             "seconds": round(time.monotonic() - started),
             "versions": versions(),
         }
+
+    def _show(self, text: str) -> None:
+        """Show the progress, if the server can be asked just now."""
+        with suppress(redis.RedisError):
+            self._say(f"{text}, {self._faults.total()} faults, {self._trial.describe()}")
 
     # The load
 
@@ -241,11 +256,18 @@ class Soak:
     def _kill_child(self) -> None:
         children = self._random.choice(self._commands).children()
         if children:
-            self._processes_killed += 1
-            send(self._random.choice(children), signal.SIGKILL)
+            self._kill(self._random.choice(children))
 
     def _kill_tree(self) -> None:
-        self._replace_command(self._trial.killed)
+        def end(command: WorkerCommand) -> None:
+            for pid in (command.process.pid, *command.children()):
+                self._kill(pid)
+
+        self._replace_command(end)
+
+    def _kill(self, pid: int) -> None:
+        self._killed[pid] = int(time.time() * 1_000)
+        send(pid, signal.SIGKILL)
 
     def _kill_supervisor(self) -> None:
         self._replace_command(lambda command: command.process.kill())
@@ -271,6 +293,7 @@ class Soak:
         self._replace_command(end)
 
     def _kill_own(self) -> None:
+        self._kill(self._own[-1].pid)
         self._own.pop().kill()
         self._start_own()
 
@@ -322,7 +345,7 @@ class Soak:
         for every in SCHEDULES:
             with suppress(OxcartError):
                 self._trial.queue.remove_scheduler(f"every-{every}")
-        self._say(f"producers have ended; {self._trial.describe()}")
+        self._show("the producers have ended")
         started = time.monotonic()
         while not self._trial.is_settled() and time.monotonic() < started + DRAIN_S:
             self._watch(1)
@@ -350,6 +373,19 @@ class Soak:
             finishes=self._trial.finishes,
             allowed=self._trial.allowed,
         )
+
+    def _histories(self, references: Sequence[str]) -> list[str]:
+        """Where each of these jobs ran, and which of the processes the soak itself killed."""
+        wanted = set(references[:HISTORIES])
+        if not wanted:
+            return []
+        runs: dict[str, list[str]] = {reference: [] for reference in wanted}
+        for line in lines_of(self._trial.path):
+            if line.reference in wanted and line.kind in (BEGUN, ENDED):
+                killed = self._killed.get(line.pid)
+                end = "" if killed is None else f" killed at {killed}"
+                runs[line.reference].append(f"{line.kind} {line.at_ms} pid {line.pid}{end}")
+        return [f"{reference}: {'; '.join(lines)}" for reference, lines in runs.items()]
 
     def _schedule_figures(self, seconds: float) -> dict[str, Any]:
         """How many slots of the schedulers had no run."""

@@ -41,7 +41,7 @@ def results_cut(trial: Trial, *, count: int = 400) -> None:
     "results_server_killed",
     group=GROUP,
     fault="400 callers wait for results while the server is killed 3 times",
-    promise="400 results; a caller that is told StoreUnavailable may ask again",
+    promise="400 results; StoreUnavailable may be raised before",
     options={"server": partial(ValkeyServer, is_durable=True)},
 )
 def results_server_killed(trial: Trial, *, count: int = 400) -> None:

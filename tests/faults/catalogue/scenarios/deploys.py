@@ -15,7 +15,7 @@ GROUP = "Deploys"
 @scenario(
     "rolling_restart",
     group=GROUP,
-    fault="15 rolling restarts, one each 3 s, jobs of 10 s and 50 short ones a second",
+    fault="15 rolling restarts, one each 3 s, 52 jobs a second",
     promise="exit code 0 each time, no job starts twice, none stalls",
     short={"rounds": 2, "ms": 2_000},
 )
@@ -62,8 +62,8 @@ def _signals(name: str, *, own: bool, sent: tuple[int, ...], limit: float) -> No
     @scenario(
         f"signal_{name}",
         group=GROUP,
-        fault=f"{words} to {program} with 5 jobs of 60 s, grace 3 s",
-        promise=f"exit code 0 within {limit:g} s; the jobs wait again, with no attempt used",
+        fault=f"{words} to {program}, grace 3 s",
+        promise=f"exit code 0 within {limit:g} s; jobs are back, no attempt used",
         short={} if name in ("term", "own_twice") else None,
     )
     def body(trial: Trial) -> None:
@@ -97,8 +97,8 @@ _signals("own_int", own=True, sent=(signal.SIGINT,), limit=8)
 @scenario(
     "ignores_cancellation",
     group=GROUP,
-    fault="SIGTERM with a grace of 3 s while a handler ignores its cancellation",
-    promise="the command ends within 15 s; the job waits again, with no stall counted",
+    fault="SIGTERM, grace 3 s; a handler ignores its cancellation",
+    promise="ends within 15 s; the job is back, no stall counted",
 )
 def ignores_cancellation(trial: Trial, *, limit: float = 15) -> None:
     command = trial.worker(OXCART_GRACE_SECONDS="3")
@@ -116,9 +116,8 @@ def ignores_cancellation(trial: Trial, *, limit: float = 15) -> None:
 @scenario(
     "rolling_deploy_two_generations",
     group=GROUP,
-    fault="two generations of an application on one queue; each knows a job that the other does"
-    " not; both orders of deploying, 40 jobs a second",
-    promise="every job completes, none fails",
+    fault="two generations of an application, each with a job of its own",
+    promise="every job completes, in both orders of deploying",
     short={"seconds": 6},
 )
 def two_generations(trial: Trial, *, seconds: float = 20) -> None:
@@ -148,8 +147,8 @@ def two_generations(trial: Trial, *, seconds: float = 20) -> None:
 @scenario(
     "import_fails_later",
     group=GROUP,
-    fault="one of two processes is killed and its successors cannot import the application for 6 s",
-    promise="the other process goes on; the place is filled again within 40 s",
+    fault="a process is killed; its successors cannot be imported for 6 s",
+    promise="the other one goes on; the place is filled within 40 s",
 )
 def import_fails_later(trial: Trial, *, seconds: float = 6, limit: float = 40) -> None:
     gate = trial.folder / "gate"

@@ -45,7 +45,7 @@ def embedded_killed(trial: Trial, *, rounds: int = 5, limit: float = 5) -> None:
 @scenario(
     "embedded_owner_killed",
     group=GROUP,
-    fault="the owner's child, then its supervisor, then the whole tree is killed under load",
+    fault="the owner's child, supervisor, tree are killed in turn",
     promise="no job lost, the same server is taken over",
     options=OPTIONS,
 )
@@ -139,8 +139,8 @@ def embedded_many(trial: Trial) -> None:
 @scenario(
     "embedded_disk_full",
     group=GROUP,
-    fault="the disk of the folder (tmpfs, 12 MB) is full for 15 s under load",
-    promise="adds are refused; acknowledged again within 5 s of room; no job lost",
+    fault="the disk of the folder is full for 15 s",
+    promise="acknowledged again within 5 s of room; no job lost",
     options=OPTIONS,
     needs="root",
 )

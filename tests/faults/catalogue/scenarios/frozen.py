@@ -29,7 +29,7 @@ def expect_single_runs(trial: Trial, job_ids: list[str]) -> None:
 
 def _freeze_cli(seconds: int, *, is_killed: bool = False) -> None:
     promise = (
-        "killed after 90 s; the other worker runs the jobs, each completes once"
+        "killed after 90 s; each job completes once, elsewhere"
         if is_killed
         else "each job runs once"
     )
@@ -37,7 +37,7 @@ def _freeze_cli(seconds: int, *, is_killed: bool = False) -> None:
     @scenario(
         f"freeze_cli_{seconds}",
         group=GROUP,
-        fault=f"SIGSTOP of the child for {seconds} s with 4 jobs running, another worker beside",
+        fault=f"SIGSTOP of the child for {seconds} s, another worker beside",
         promise=promise,
         short={} if seconds == 5 else None,
     )
@@ -69,8 +69,8 @@ _freeze_cli(100, is_killed=True)
 @scenario(
     "freeze_own_40",
     group=GROUP,
-    fault="the same for 40 s, longer than the lock; handlers call ensure_lock before their end",
-    promise="each job reaches its end once and completes once",
+    fault="the same for 40 s; handlers call ensure_lock",
+    promise="each job reaches its end once",
     options={"seconds": 40},
 )
 @scenario(
@@ -100,8 +100,8 @@ def expect_single_ends(trial: Trial, job_ids: list[str]) -> None:
 @scenario(
     "freeze_all",
     group=GROUP,
-    fault="SIGSTOP of supervisor and child for 70 s; handlers call ensure_lock, another worker",
-    promise="each job reaches its end once and completes once",
+    fault="SIGSTOP of the tree for 70 s; handlers call ensure_lock",
+    promise="each job reaches its end once",
 )
 def freeze_all(trial: Trial, *, seconds: float = 70) -> None:
     command = trial.worker(concurrency=JOBS)
@@ -164,8 +164,8 @@ def freeze_handler(
 @scenario(
     "loop_dead",
     group=GROUP,
-    fault="time.sleep(100000) in an async handler with a timeout of 5 s, 3 neighbours of 1 s",
-    promise="the child is killed, the neighbours complete within 90 s, the handler's job fails",
+    fault="time.sleep(100000) in an async handler, timeout 5 s",
+    promise="3 neighbours complete within 90 s, the job fails",
 )
 def loop_dead(trial: Trial, *, limit: float = 90) -> None:
     command = trial.worker(concurrency=4, TEST_TIMEOUT="5s")

@@ -100,7 +100,7 @@ def half_open_load(trial: Trial, *, rate: float = 300, seconds: float = 60, cuts
     "half_open_producer",
     group=GROUP,
     fault="the connections of a producer alone are half-open",
-    promise="one add raises StoreTimeout after 10 s at the most, the next is acknowledged at once",
+    promise="the next add is acknowledged within 10 s",
 )
 def half_open_producer(trial: Trial, *, limit: float = 10) -> None:
     proxy = trial.proxy()

@@ -94,7 +94,7 @@ def rude_acl(trial: Trial, *, seconds: float = 10) -> None:
 @scenario(
     "rude_maxclients",
     group=GROUP,
-    fault="every connection is closed and others take all places of the server for 10 s",
+    fault="others take every connection of the server for 10 s",
     promise="the next job within 5 s of the end, no job starts twice",
     short={"seconds": 5},
 )

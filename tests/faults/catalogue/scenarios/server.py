@@ -64,8 +64,8 @@ def _redis_killed(fsync: str) -> None:
     @scenario(
         f"redis_killed_{fsync}",
         group=GROUP,
-        fault=f"kill -9 of redis-server 6 times under load, append-only file with {fsync}",
-        promise="no job lost; the next job within 5 s of each restart",
+        fault=f"kill -9 of redis-server 6 times, append-only file with {fsync}",
+        promise="no job lost; next job within 5 s",
         options={"server": partial(redis_server, fsync)},
         short={"rounds": 1} if fsync == "everysec" else None,
         needs="redis-server",
@@ -95,8 +95,8 @@ for each in ("everysec", "always"):
 @scenario(
     "redis_truncated",
     group=GROUP,
-    fault="3 power cuts of the server: the last second of its append-only file is cut off",
-    promise="only jobs acknowledged in that second are lost; the rest is whole",
+    fault="3 power cuts: the last second of the append-only file is lost",
+    promise="only jobs of that second are lost",
     options={"server": partial(redis_server, "always")},
     needs="redis-server",
 )
@@ -179,7 +179,7 @@ def empty(trial: Trial) -> None:
     "oom_adds",
     group=GROUP,
     fault="the server's memory is full for 20 s under 200 adds a second",
-    promise="adds are refused; acknowledged again within 2 s of room; no job starts twice",
+    promise="acknowledged again within 2 s of room; no job starts twice",
     short={"seconds": 4},
 )
 def oom_adds(trial: Trial, *, seconds: float = 20, limit: float = 2) -> None:
