@@ -240,6 +240,35 @@ async def close_descriptors() -> str:
     return "done"
 
 
+async def use_descriptors() -> str:
+    """Open files until the process may open no more, and leave them open until the end."""
+    files = []
+    try:
+        while True:
+            files.append(os.open("/dev/null", os.O_RDONLY))
+    finally:
+        for file in files:
+            os.close(file)
+
+
+async def patch_time() -> str:
+    """Make the clock of the process tell another time for a moment."""
+    real = time.time
+    time.time = lambda: 0.0
+    await asyncio.sleep(0.5)
+    time.time = real
+    return "done"
+
+
+async def fork() -> str:
+    """Leave a child process behind that ends by itself."""
+    pid = os.fork()
+    if not pid:
+        os._exit(0)
+    await asyncio.to_thread(os.waitpid, pid, 0)
+    return "done"
+
+
 async def kill_parent() -> str:
     """Kill the supervisor."""
     os.kill(os.getppid(), signal.SIGKILL)
@@ -258,6 +287,9 @@ NASTY: dict[str, Any] = {
     "cancel_all": cancel_all,
     "close_descriptors": close_descriptors,
     "kill_parent": kill_parent,
+    "use_descriptors": use_descriptors,
+    "patch_time": patch_time,
+    "fork": fork,
 }
 
 OPTIONS_OF: dict[Any, dict[str, Any]] = {

@@ -6,11 +6,12 @@ import os
 import time
 from pathlib import Path
 
-from tests.faults.catalogue.ledger import BEGUN, DOOMED, POISON
+from tests.faults.catalogue.ledger import ACKNOWLEDGED, BEGUN, DOOMED, POISON
 from tests.faults.catalogue.registry import scenario
 from tests.faults.catalogue.trial import Trial
 
-from oxcart import Schedule
+from oxcart import FlowNode, JobOptions, ParentPolicy, Schedule
+from oxcart.sync import FlowProducer
 
 GROUP = "Poison jobs"
 DEATHS = 2
@@ -196,6 +197,53 @@ def poison_scheduled(trial: Trial, *, seconds: float = 60) -> None:
 
 
 @scenario(
+    "poison_flow",
+    group=GROUP,
+    fault="a child of a flow ends its process, with each policy for its parent",
+    promise="fail: the parent fails; ignore and remove: the parent completes",
+)
+def poison_flow(trial: Trial) -> None:
+    trial.worker(concurrency=4)
+    ends: dict[str, str] = {}
+    with FlowProducer(redis_url=trial.server.url, prefix=trial.prefix) as flows:
+        policies: tuple[ParentPolicy, ...] = ("fail", "ignore", "remove")
+        for policy in policies:
+            names = (f"x.{policy}" if policy == "fail" else f"g.{policy}", f"p.{policy}")
+            parent = FlowNode(
+                "work", queue="q", data={"ref": names[0]}, options=JobOptions(job_id=names[0])
+            )
+            child = FlowNode(
+                "poison",
+                queue="q",
+                data={"ref": names[1]},
+                options=JobOptions(job_id=names[1], parent_on_failure=policy),
+            )
+            flows.add(parent.with_children([child]))
+            for name in names:
+                trial.book.write(ACKNOWLEDGED, name, f"q:{name}")
+            ends[names[0]] = "failed" if policy == "fail" else "completed"
+    trial.settle(within=180)
+    states = {name: trial.state_of(name) for name in ends}
+    trial.expect(states == ends, f"the parents ended as {states}")
+
+
+@scenario(
+    "poison_deduplicated",
+    group=GROUP,
+    fault="a job that holds a deduplication id ends its process until it fails",
+    promise="the id is free afterwards",
+)
+def poison_deduplicated(trial: Trial) -> None:
+    trial.worker(concurrency=4)
+    options = {"deduplication": "only-one"}
+    poisoned = trial.add("poison", kind=POISON, options=options)
+    wait_for_failure(trial, poisoned)
+    [second] = trial.add("work", options=options)
+    trial.expect(second not in poisoned, "the deduplication id is still held")
+    trial.settle()
+
+
+@scenario(
     "memory_limit",
     group=GROUP,
     fault="a handler takes memory until RLIMIT_AS refuses it",
@@ -223,6 +271,9 @@ NASTY: dict[str, tuple[str, str, str]] = {
     "cancel_all": ("cancels every task of the loop", DOOMED, "dies"),
     "close_descriptors": ("closes every file descriptor", DOOMED, "dies"),
     "kill_parent": ("kills the supervisor", "g", "ends"),
+    "use_descriptors": ("uses up every file descriptor", DOOMED, ""),
+    "patch_time": ("patches time.time for a moment", "g", ""),
+    "fork": ("forks a child that ends", "g", ""),
 }
 
 
