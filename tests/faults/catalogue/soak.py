@@ -24,8 +24,9 @@ from tests.faults.catalogue.ledger import (
     count_new,
     lines_of,
 )
+from tests.faults.catalogue.parts import Process, ProxyThread, send
 from tests.faults.catalogue.runner import versions
-from tests.faults.catalogue.trial import QUEUES, Process, ProxyThread, Trial, send
+from tests.faults.catalogue.trial import QUEUES, Trial
 from tests.faults.commands import WorkerCommand
 from tests.support import ValkeyServer
 

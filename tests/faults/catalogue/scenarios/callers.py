@@ -7,8 +7,9 @@ import sys
 import time
 from functools import partial
 
+from tests.faults.catalogue.parts import Process
 from tests.faults.catalogue.registry import scenario
-from tests.faults.catalogue.trial import Process, Trial
+from tests.faults.catalogue.trial import Trial
 from tests.faults.commands import PROGRAMS
 from tests.support import ValkeyServer
 

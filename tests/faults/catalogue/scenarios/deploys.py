@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import time
 
+from tests.faults.catalogue.parts import Process
 from tests.faults.catalogue.registry import scenario
-from tests.faults.catalogue.trial import Process, Trial
+from tests.faults.catalogue.trial import Trial
 from tests.faults.commands import WorkerCommand
 
 GROUP = "Deploys"

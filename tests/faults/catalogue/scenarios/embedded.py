@@ -11,10 +11,11 @@ from pathlib import Path
 
 from tests.faults.catalogue.checks import Allowed
 from tests.faults.catalogue.ledger import ACKNOWLEDGED
+from tests.faults.catalogue.parts import EmbeddedServer, send
 from tests.faults.catalogue.registry import scenario
 from tests.faults.catalogue.scenarios.network import longest_gap
 from tests.faults.catalogue.scenarios.server import gone_jobs, truncate_to
-from tests.faults.catalogue.trial import EmbeddedServer, Trial, send
+from tests.faults.catalogue.trial import Trial
 
 GROUP = "The private Valkey"
 OPTIONS = {"server": EmbeddedServer}

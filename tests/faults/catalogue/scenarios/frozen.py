@@ -7,9 +7,10 @@ import signal
 import time
 
 from tests.faults.catalogue.ledger import POISON
+from tests.faults.catalogue.parts import send
 from tests.faults.catalogue.registry import scenario
 from tests.faults.catalogue.scenarios.killed import start_long
-from tests.faults.catalogue.trial import Trial, send
+from tests.faults.catalogue.trial import Trial
 
 GROUP = "Frozen and blocked"
 JOBS = 4

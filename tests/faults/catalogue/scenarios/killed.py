@@ -7,8 +7,9 @@ import statistics
 import time
 
 from tests.faults.catalogue.ledger import BEGUN
+from tests.faults.catalogue.parts import Process, send
 from tests.faults.catalogue.registry import scenario
-from tests.faults.catalogue.trial import Process, Trial, send
+from tests.faults.catalogue.trial import Trial
 from tests.faults.commands import WorkerCommand
 from tests.support import ValkeyServer
 

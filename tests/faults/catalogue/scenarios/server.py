@@ -11,9 +11,10 @@ from typing import Any
 
 from tests.faults.catalogue.checks import Allowed
 from tests.faults.catalogue.ledger import ACKNOWLEDGED
+from tests.faults.catalogue.parts import Process
 from tests.faults.catalogue.registry import scenario
 from tests.faults.catalogue.scenarios.network import longest_gap
-from tests.faults.catalogue.trial import Process, Trial
+from tests.faults.catalogue.trial import Trial
 from tests.support import ValkeyServer
 
 GROUP = "The server"
