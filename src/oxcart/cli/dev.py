@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+from functools import partial
 
 from rich.console import Console
 
 from oxcart.cli.children import Children
 from oxcart.cli.programs import on_stop_signals, start_program
+from oxcart.cli.reaper import reaping
 from oxcart.database.engine import Database
 from oxcart.database.errors import DatabaseNotEmpty
 from oxcart.database.sample import fill_with_sample
@@ -31,7 +34,7 @@ async def run_dev(*, port: int | None, with_sample: bool) -> int:
     # Found out before anything is started for it.
     listen(settings.api_host, settings.api_port if port is None else port).close()
     stop = asyncio.Event()
-    on_stop_signals(lambda: _note_stop(stop))
+    on_stop_signals(partial(_note_stop, stop))
     server = None if settings.redis_url else EmbeddedValkey(settings.data_dir)
     if server is not None:
         await asyncio.to_thread(server.start)
@@ -39,7 +42,8 @@ async def run_dev(*, port: int | None, with_sample: bool) -> int:
         await prepare_database(settings, with_sample=with_sample)
         if stop.is_set():
             return 0
-        async with Children() as children:
+        async with Children() as children, reaping(children):
+            on_stop_signals(partial(_note_stop, stop, children))
             await start_programs(children, settings, port=port)
             _tell_addresses(settings, port, server)
             return await _wait_for_end(children, stop)
@@ -48,9 +52,11 @@ async def run_dev(*, port: int | None, with_sample: bool) -> int:
             await asyncio.to_thread(server.stop)
 
 
-def _note_stop(stop: asyncio.Event) -> None:
+def _note_stop(stop: asyncio.Event, children: Children | None = None) -> None:
     if not stop.is_set():
         console.print("stopping ...")
+    elif children is not None:
+        children.terminate(signal.SIGINT)  # in a hurry
     stop.set()
 
 

@@ -12,6 +12,11 @@ from collections.abc import Callable
 VARIABLE = "OXCART_LIFELINE_FD"
 
 
+def has_parent() -> bool:
+    """Whether another program of this command has started this one; until ``watch_parent``."""
+    return bool(os.environ.get(VARIABLE))
+
+
 def watch_parent(on_end: Callable[[], None]) -> None:
     """Call back when the parent that gave a lifeline has ended; without one, do nothing."""
     # Taken out: what this program starts has parents of its own.

@@ -16,7 +16,7 @@ from functools import partial
 
 from oxcart import Timeouts
 from oxcart.app import AppWorker
-from oxcart.cli.lifeline import watch_parent
+from oxcart.cli.lifeline import has_parent, watch_parent
 from oxcart.cli.line import ParentLine
 from oxcart.cli.loading import load_app
 from oxcart.cli.pulse import Pulse, pulsing
@@ -121,7 +121,6 @@ def _look_after(
     worker: AppWorker, pulse: Pulse, settings: Settings, line: ParentLine | None
 ) -> None:
     """Stop a worker on signals and with its parent, and let the parent guard its jobs."""
-    signals = 0
 
     def stop(*, force: bool = False) -> None:
         pulse.stopping(
@@ -131,23 +130,10 @@ def _look_after(
         )
         worker.stop(force=force)
 
-    def count() -> None:
-        nonlocal signals
-        signals += 1
-        stop(force=signals > 1)
-
-    if line is None:
-        on_stop_signals(count)
-        watch_parent(count)
-        return
-    worker.guardian = line
-    worker.loop_reports = line
-    # systemd and others signal the whole tree: a SIGTERM of theirs and the parent's are one wish,
-    # and so is the parent's end. What is in a hurry is SIGINT; no terminal reaches this process.
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stop)
-    loop.add_signal_handler(signal.SIGINT, partial(stop, force=True))
-    watch_parent(stop)
+    if line is not None:
+        worker.guardian = line
+        worker.loop_reports = line
+    on_stop(stop, partial(stop, force=True))
 
 
 def start_program(program: str) -> Settings:
@@ -170,3 +156,34 @@ def on_stop_signals(action: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in SIGNALS:
         loop.add_signal_handler(number, action)
+
+
+def on_stop(stop: Callable[[], None], hurry: Callable[[], None]) -> None:
+    """Call back when the program is to stop, and when it is to do so at once.
+
+    A program that a user or a service manager started is in a hurry from the second signal on. One
+    that another program of this command started gets SIGTERM from its parent and, where systemd and
+    others signal the whole tree, once more from those: that is one wish, and so is the end of its
+    parent. A parent that is in a hurry sends SIGINT; no terminal reaches such a process.
+
+    Args:
+        stop: called once or more.
+        hurry: called after ``stop``, or instead of it.
+    """
+    if has_parent():
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, stop)
+        loop.add_signal_handler(signal.SIGINT, hurry)
+        watch_parent(stop)
+        return
+    is_told = False
+
+    def count() -> None:
+        nonlocal is_told
+        if is_told:
+            hurry()
+        else:
+            is_told = True
+            stop()
+
+    on_stop_signals(count)

@@ -8,11 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager, suppress
 
+from oxcart._engine.ending import end
 from oxcart.cli.children import Children
 
 INTERVAL_S = 5.0
+
+
+@asynccontextmanager
+async def reaping(children: Children) -> AsyncIterator[None]:
+    """Reap strangers for as long as ``async with`` lasts; see ``reap_strangers``."""
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(reap_strangers(children))
+        try:
+            yield
+        finally:
+            await end(task)
 
 
 async def reap_strangers(children: Children) -> None:
@@ -37,4 +50,5 @@ def reap(own: Collection[int]) -> None:
             return
         if ended is None or ended.si_pid in own:
             return
-        os.waitpid(ended.si_pid, 0)
+        with suppress(ChildProcessError):  # a thread that waits for this one was faster
+            os.waitpid(ended.si_pid, 0)

@@ -22,7 +22,7 @@ from oxcart._engine.ending import end
 from oxcart._engine.reconnect import Reconnect
 from oxcart.cli.children import Children
 from oxcart.cli.late_logs import start_observing_late
-from oxcart.cli.lifeline import watch_parent
+from oxcart.cli.lifeline import has_parent, watch_parent
 from oxcart.cli.line import ChildLine
 from oxcart.cli.pulse import outside_of
 from oxcart.cli.reaper import reap_strangers
@@ -43,7 +43,6 @@ GIVE_BACK_S = 30.0
 """How long a server that cannot be reached is tried; then the stalled check has come anyway."""
 AGAIN_S = 2.0
 """What a dead process had sent may reach the server after we did: it is asked once more."""
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 TERMINATED = 128 + signal.SIGTERM
 NOT_STARTED = 1
 """Exit code when the system starts no process."""
@@ -155,14 +154,22 @@ class Supervisor:
 
     def _stop_on_signals(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in SIGNALS:
-            loop.add_signal_handler(number, self._on_signal)
-        watch_parent(self._on_signal)
+        if has_parent():  # see `on_stop` of the programs
+            loop.add_signal_handler(signal.SIGTERM, self._stop.set)
+            loop.add_signal_handler(signal.SIGINT, self._hurry)
+        else:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, self._on_signal)
+        watch_parent(self._stop.set)
 
     def _on_signal(self) -> None:
         if self._stop.is_set():
-            self._children.terminate(signal.SIGINT)  # in a hurry
+            self._hurry()
         self._stop.set()
+
+    def _hurry(self) -> None:
+        self._stop.set()
+        self._children.terminate(signal.SIGINT)
 
     async def _stop_when_told(self) -> None:
         await self._stop.wait()

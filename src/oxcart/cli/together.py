@@ -10,11 +10,12 @@ import signal
 from oxcart.cli.children import Children
 from oxcart.cli.programs import on_stop_signals, start_program
 from oxcart.cli.pulse import pulsing
+from oxcart.cli.reaper import reaping
 
 log = logging.getLogger("oxcart.cli")
 
-STOPPED = {0, -signal.SIGTERM, 128 + signal.SIGTERM}
-"""Exit codes of a program that stopped when told to; the latter two, before it had begun."""
+STOPPED = {0, -signal.SIGTERM, 128 + signal.SIGTERM, -signal.SIGINT, 128 + signal.SIGINT}
+"""Exit codes of a program that stopped when told to; all but the first, before it had begun."""
 MARGIN_S = 12
 """How much longer than their grace the programs may take before they are killed."""
 
@@ -31,11 +32,12 @@ async def run_all() -> int:
     async with (
         pulsing("all", settings) as pulse,
         Children(stop_s=settings.grace_seconds + MARGIN_S) as children,
+        reaping(children),
     ):
 
         def on_signal() -> None:
             if stop.is_set():
-                children.terminate()
+                children.terminate(signal.SIGINT)  # in a hurry; SIGTERM again would count once
             else:
                 pulse.stopping("waiting for API and worker to end")
                 stop.set()
