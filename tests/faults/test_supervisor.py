@@ -467,7 +467,7 @@ def test_private_server_outlives_the_process_that_started_it(
 ) -> None:
     gate = tmp_path / "gate"
     with (
-        EmbeddedValkey(tmp_path / ".oxcart") as server,
+        EmbeddedValkey(tmp_path / "data") as server,
         Queue("q", prefix=prefix, redis_url=server.url) as queue,
     ):
         job = queue.add("wait_for", {"path": str(gate)})
