@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.faults.catalogue.registry import SCENARIOS
+from tests.faults.catalogue.report import PAGE
 from tests.faults.catalogue.runner import run
 from tests.faults.catalogue.scenarios import load
 
@@ -22,6 +23,7 @@ SUITE = (
     "kill_supervisor",
     "log_closed",
     "nasty_raise_exit",
+    "nasty_threads",
     "oom_adds",
     "readonly",
     "redis_comes_late",
@@ -33,6 +35,12 @@ SUITE = (
     "slow_line",
     "stop_supervisor",
 )
+
+
+def test_page_has_a_row_for_every_scenario() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+
+    assert [] == [name for name in SCENARIOS if f"| `{name}` |" not in page]
 
 
 @pytest.mark.parametrize("name", SUITE)

@@ -76,6 +76,8 @@ class Trial:
         self._is_embedded = isinstance(server, EmbeddedServer)
         if self._is_embedded:
             self.server.folder = self.folder / "data"
+        self.slack = 1.0
+        """What limits of time are multiplied with."""
         self._programs: list[Process] = []
         self._commands: list[WorkerCommand] = []
         self._producers = 0
@@ -425,6 +427,7 @@ class Trial:
     def at_most(self, name: str, value: float, limit: float) -> None:
         """Record a figure in seconds and expect it to be within a limit."""
         self.figures[name] = round(value, 2)
+        limit *= self.slack
         self.expect(value <= limit, f"{name} is {value:.1f}, promised are at most {limit:g}")
 
     def check(self) -> None:

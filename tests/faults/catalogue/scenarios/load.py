@@ -19,7 +19,7 @@ GROUP = "Load"
     group=GROUP,
     fault="none: 300 delayed jobs a second for 60 s",
     promise="no worker ends, no job starts twice",
-    short={"rate": 300, "seconds": 8},
+    short={"rate": 300, "seconds": 5},
 )
 @scenario(
     "delayed_fast",

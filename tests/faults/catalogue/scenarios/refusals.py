@@ -59,7 +59,7 @@ def admin(trial: Trial) -> redis.Redis:
     group=GROUP,
     fault="the server's password is changed for 10 s and every connection is closed",
     promise="the next job within 5 s of the end, no job starts twice",
-    short={"seconds": 5},
+    short={"seconds": 3},
 )
 def rude_auth(trial: Trial, *, seconds: float = 10) -> None:
     client = admin(trial)
@@ -76,7 +76,7 @@ def rude_auth(trial: Trial, *, seconds: float = 10) -> None:
     group=GROUP,
     fault="the user of every client may not write for 10 s (NOPERM)",
     promise="the next job within 5 s of the end, no job starts twice",
-    short={"seconds": 5},
+    short={"seconds": 3},
 )
 def rude_acl(trial: Trial, *, seconds: float = 10) -> None:
     trial.client.execute_command("ACL", "SETUSER", "admin", "on", "nopass", "~*", "&*", "+@all")
@@ -96,7 +96,7 @@ def rude_acl(trial: Trial, *, seconds: float = 10) -> None:
     group=GROUP,
     fault="others take every connection of the server for 10 s",
     promise="the next job within 5 s of the end, no job starts twice",
-    short={"seconds": 5},
+    short={"seconds": 3},
 )
 def rude_maxclients(trial: Trial, *, seconds: float = 10) -> None:
     client = admin(trial)
@@ -127,7 +127,7 @@ def rude_maxclients(trial: Trial, *, seconds: float = 10) -> None:
     group=GROUP,
     fault="the server is demoted to a replica for 8 s, twice (READONLY)",
     promise="the next job within 5 s of the end, no job starts twice",
-    short={"rounds": 1, "seconds": 4},
+    short={"rounds": 1, "seconds": 3},
 )
 def readonly(trial: Trial, *, rounds: int = 2, seconds: float = 8) -> None:
     master = ValkeyServer()

@@ -181,11 +181,11 @@ def empty(trial: Trial) -> None:
     group=GROUP,
     fault="the server's memory is full for 20 s under 200 adds a second",
     promise="acknowledged again within 2 s of room; no job starts twice",
-    short={"seconds": 4},
+    short={"seconds": 3, "count": 800},
 )
-def oom_adds(trial: Trial, *, seconds: float = 20, limit: float = 2) -> None:
+def oom_adds(trial: Trial, *, seconds: float = 20, count: int = 2_000, limit: float = 2) -> None:
     trial.worker(concurrency=20)
-    producer = trial.producer(rate=200, own_ids=True, count=2_000)
+    producer = trial.producer(rate=200, own_ids=True, count=count)
     trial.wait_for_starts(200)
     fill(trial)
     time.sleep(seconds)
