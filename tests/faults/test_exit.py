@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -103,3 +104,38 @@ def test_exit_functions_run_and_the_last_lines_are_written(
     assert 0 == command.wait()
     assert "said at the exit" in command.output()
     assert "worker.stopped" in command.output()
+
+
+def test_process_that_is_stopped_alone_and_does_not_end_is_killed_and_replaced(
+    start: Start, queue: Queue, aftermath: Aftermath
+) -> None:
+    first = queue.add("connected")
+    command = start(OXCART_GRACE_SECONDS="1", TEST_HANGS_AT_CLOSE="yes")
+    aftermath.wait_for(1)
+    stopped = int(aftermath.ledger.lines("start")[0]["pid"])
+    os.kill(stopped, signal.SIGTERM)
+    wait_until_sync(
+        lambda: "supervisor.stop_timed_out" in command.output(), within=LONG_S, what="the limit"
+    )
+    second = queue.add("connected")
+    aftermath.wait_for(2)
+
+    assert stopped != int(aftermath.ledger.lines("start")[1]["pid"])
+    assert dict.fromkeys([first.id, second.id], "completed") == aftermath.partition().states
+
+
+@pytest.mark.slow
+def test_command_ends_when_no_process_can_be_started_for_a_minute(
+    start: Start, queue: Queue, aftermath: Aftermath, tmp_path: Path
+) -> None:
+    """A broken deploy: the new code cannot be imported, in both places."""
+    jobs = [queue.add("work", {"ms": 500}) for _ in range(8)]
+    broken = tmp_path / "broken"
+    command = start("--processes", "2", "-q", "q:1", TEST_FAILS_AT_IMPORT_IF=str(broken))
+    aftermath.wait_for(len(jobs))
+    broken.touch()
+    for pid in {int(line["pid"]) for line in aftermath.ledger.lines("start")}:
+        os.kill(pid, signal.SIGKILL)
+
+    assert 3 == command.wait(within=300)
+    assert "supervisor.gave_up" in command.output()

@@ -27,6 +27,8 @@ TURN_S = 1.0
 """Time between two notes of the loop, and between two looks of the thread."""
 BLOCKED_S = 5.0
 """How long the loop may stand still before it is reported."""
+MOST_NAMED = 20
+"""How many running jobs a report names."""
 NEXT_REPORT = 4.0
 """A loop that stays blocked is reported again after so many times the time of the last report."""
 
@@ -43,6 +45,7 @@ class BlockedLoop:
         job_name: its name.
         timeout_s: how long that job may run.
         running_count: how many jobs run in the process.
+        running: some of them, as ``queue:id``, when it is not known which one blocks.
     """
 
     blocked_s: float
@@ -52,6 +55,7 @@ class BlockedLoop:
     job_name: str = ""
     timeout_s: float | None = None
     running_count: int = 0
+    running: tuple[str, ...] = ()
 
     @property
     def facts(self) -> dict[str, object]:
@@ -60,7 +64,8 @@ class BlockedLoop:
         return {
             **(job if self.job_id else {}),
             "blocked_s": self.blocked_s,
-            "running_jobs": self.running_count,
+            "running_count": self.running_count,
+            **({} if self.job_id else {"running": ", ".join(self.running)}),
             "stack": self.stack,
         }
 
@@ -196,7 +201,12 @@ class LoopMonitor:
             job_name="" if context is None else context.name,
             timeout_s=None if limit_ms is None else limit_ms / 1_000,
             running_count=len(running),
+            running=() if job_id else tuple(_name(job) for job in running[:MOST_NAMED]),
         )
+
+
+def _name(job: RunningJob) -> str:
+    return f"{job.hold.queue}:{job.taken.job_id}"
 
 
 _monitors: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopMonitor] = (

@@ -259,6 +259,7 @@ class Supervisor:
             self._stop,
             frozen_s=settings.frozen_seconds,
             start_s=settings.start_seconds,
+            stop_s=settings.grace_seconds + MARGIN_S,
         )
 
     async def _give_back(self, claim: Claim) -> None:

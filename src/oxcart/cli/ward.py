@@ -56,6 +56,7 @@ class Ward:
         stop: set when all are told to stop.
         frozen_s: how long it may stand still.
         start_s: how long it may take to be ready.
+        stop_s: how long it may take to end once it stops.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Ward:
         *,
         frozen_s: float,
         start_s: float,
+        stop_s: float,
     ) -> None:
         self._number = number
         self._process = process
@@ -86,7 +88,8 @@ class Ward:
         self.blocked: BlockedLoop | None = None
         """What blocks its event loop, while it is blocked."""
         self._loop_watch = LoopWatch(frozen_s)
-        self._is_stopping = False
+        self._stop_s = stop_s
+        self._stopping = asyncio.Event()
 
     def has_died(self, code: int) -> bool:
         """Whether it ended in another way than a worker that stops: a job may end its process.
@@ -94,7 +97,7 @@ class Ward:
         Args:
             code: how it ended.
         """
-        return code != 0 or (self.claim is not None and not self._is_stopping)
+        return code != 0 or (self.claim is not None and not self._stopping.is_set())
 
     @property
     def pid(self) -> int:
@@ -114,8 +117,9 @@ class Ward:
                 watching = group.create_task(self._watch())
                 starting = group.create_task(self._limit_start())
                 loop_watching = group.create_task(self._watch_loop())
+                stopping = group.create_task(self._limit_stop())
                 code = await self._process.wait()
-                await end(watching, starting, loop_watching)
+                await end(watching, starting, loop_watching, stopping)
             self._listen()  # what it said last
         finally:
             loop.remove_reader(self._line.end)
@@ -133,7 +137,8 @@ class Ward:
                 self._log_slow_start(message.starting_at)
             if "READY" in message.facts:
                 self._is_up.set()
-            self._is_stopping |= "STOPPING" in message.facts
+            if "STOPPING" in message.facts:
+                self._stopping.set()
             # One that somebody else stops is replaced: the program does not stop.
             if message.facts and ("STOPPING" not in message.facts or self._stop.is_set()):
                 self._relay.hear(self._number, message.facts)
@@ -184,6 +189,18 @@ class Ward:
         facts = {"pid": self.pid, "limit_s": self._start_s, "stack": self._starting_at or "unknown"}
         log.error("supervisor.start_timed_out", extra=facts)
         self._kill()
+
+    async def _limit_stop(self) -> None:
+        """End a process that something else has stopped and that does not end: it is replaced.
+
+        When all are stopped, the command itself ends those that take too long.
+        """
+        await self._stopping.wait()
+        await asyncio.sleep(self._stop_s)
+        if not self._stop.is_set():
+            facts = {"pid": self.pid, "limit_s": self._stop_s}
+            log.error("supervisor.stop_timed_out", extra=facts)
+            self._kill()
 
     async def _watch(self) -> None:
         await self._has_begun.wait()

@@ -14,6 +14,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -156,3 +157,22 @@ async def sleep_in_pool() -> None:
     """Wait for a thread of the loop's own pool that cannot be interrupted."""
     write("start")
     await asyncio.to_thread(time.sleep, 100_000)
+
+
+class Connection:
+    """A resource whose end takes for ever."""
+
+
+@app.resource
+async def connection() -> AsyncIterator[Connection]:
+    yield Connection()
+    if os.environ.get("TEST_HANGS_AT_CLOSE"):
+        await asyncio.sleep(100_000)
+
+
+@app.job("connected", queue="q")
+async def connected(*, connection: Connection = oxcart.Provided) -> str:
+    """Use a resource."""
+    write("start")
+    write("end")
+    return "done"

@@ -64,9 +64,11 @@ async def test_worker_without_supervisor_logs_the_job_and_the_stack_once(
     assert lines
     facts = vars(lines[0])
     assert "time.sleep(1.5)" in facts["stack"]
-    assert 1 == facts["running_jobs"]
+    assert 1 == facts["running_count"]
     if name == "outer" or sys.version_info >= (3, 12):
         assert ("q", job.id, name) == (facts["queue"], facts["job_id"], facts["job_name"])
+    else:
+        assert f"q:{job.id}" == facts["running"]
     assert 1 == len({record.threadName for record in lines})
     await wait_until(
         lambda: "oxcart-loop-monitor" not in {thread.name for thread in threading.enumerate()},
