@@ -5,6 +5,7 @@
     OxcartError
     ├── ConfigError (also ValueError)     the caller: a setting or an option is wrong
     ├── PayloadError (also ValueError)    the caller: data that JSON or the handler cannot hold
+    ├── ResultError (also ValueError)     the handler: it returned what JSON cannot hold
     ├── JobError                          the caller: the job is not what the call expects
     │   ├── JobNotFound
     │   │   └── ParentNotFound
@@ -55,6 +56,13 @@ class ConfigError(OxcartError, ValueError):
 
 class PayloadError(OxcartError, ValueError):
     """Data that JSON cannot hold, or that does not fit the handler."""
+
+
+class ResultError(OxcartError, ValueError):
+    """A handler returned what JSON cannot hold, such as NaN: the attempt failed.
+
+    It is retried like any other error while attempts are left.
+    """
 
 
 class JobError(OxcartError):

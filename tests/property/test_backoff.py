@@ -71,4 +71,4 @@ def test_attempts_come_to_an_end(
 
 
 def _backoff(kind: str, delay: int, jitter: float) -> Backoff:
-    return Backoff(kind=kind, delay_ms=delay, jitter=jitter)  # type: ignore[arg-type]
+    return Backoff(kind=kind, delay_ms=delay, jitter=jitter)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import replace
 from random import random as _random
+from typing import Any
 
 from oxcart._engine.context import JobContext, set_current
 from oxcart._engine.deadlines import Deadlines
@@ -40,6 +41,7 @@ from oxcart._store.store import Store
 from oxcart._wire.codec import encode_json, read_job
 from oxcart._wire.codes import Code, error_of
 from oxcart._wire.keys import QueueKeys
+from oxcart.errors import PayloadError, ResultError
 
 NOTHING_TO_WAIT_FOR = 1
 """What the server answers to a job that waits for children when all are settled."""
@@ -192,7 +194,7 @@ class Executor:
             self._deadlines.start(running, handler.timeout_ms)
         try:
             value = await handler.invoke(context)
-            outcome = Completed(encode_json(value, what="what the handler returned"))
+            outcome = Completed(_encode_result(value))
         except asyncio.CancelledError as error:
             return self._cancelled(running, record, error)
         # Whatever a handler raises, SystemExit included, ends its job and not the worker.
@@ -301,3 +303,16 @@ def _again(record: JobRecord) -> Outcome:
 
 async def _run_by_nobody(_: JobContext) -> object:
     raise AssertionError("a job without a handler is not run")
+
+
+def _encode_result(value: Any) -> bytes:
+    """Encode what a handler returned.
+
+    Raises:
+        ResultError: JSON cannot hold it. Not ``PayloadError``, after which a job is not retried:
+            the next attempt may return another value.
+    """
+    try:
+        return encode_json(value, what="what the handler returned")
+    except PayloadError as error:
+        raise ResultError(str(error)) from error

@@ -129,7 +129,8 @@ class RetryJudge:
             return failure
         if handler.retry is not None and not isinstance(error, Steering):
             failure = self._apply(failure, rule_for(handler.retry, error), error, attempt)
-        if _is_decided(failure) or record.options.backoff is not None:
+        backoff = record.options.backoff
+        if _is_decided(failure) or (backoff is not None and backoff.is_built_in):
             return failure
         named = read_named_backoff(raw)
         rule = handler.backoff if named is None else self._strategy(named)

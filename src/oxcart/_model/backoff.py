@@ -15,14 +15,14 @@ def delay_ms(backoff: Backoff | None, attempts_made: int, random: Callable[[], f
     """Compute the wait after an attempt.
 
     Args:
-        backoff: the job's policy; ``None`` means at once.
+        backoff: the job's policy; ``None`` means at once, and so does a kind that is not built in.
         attempts_made: how many attempts have failed, this one included (from 1).
         random: gives a number in [0, 1).
 
     Returns:
         Milliseconds; 0 means at once.
     """
-    if backoff is None:
+    if backoff is None or not backoff.is_built_in:
         return 0
     base = backoff.delay_ms
     if backoff.kind == "exponential":

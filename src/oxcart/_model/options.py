@@ -65,21 +65,29 @@ class Backoff:
     """How long to wait between two attempts.
 
     Attributes:
-        kind: ``fixed``, or ``exponential``: doubling with each attempt.
-        delay_ms: the wait after the first attempt.
+        kind: ``fixed``, ``exponential`` (doubling with each attempt), or any other name, such as
+            ``custom``: then the ``backoff_strategies`` of the worker that runs the job decide.
+        delay_ms: the wait after the first attempt; of another kind, what the strategy makes of it.
         jitter: the share of the wait that is random, 0 to 1.
     """
 
-    kind: Literal["fixed", "exponential"]
-    delay_ms: int
+    kind: Literal["fixed", "exponential"] | str  # editors offer the literals
+    delay_ms: int = 0
     jitter: float = 0.0
 
     def __post_init__(self) -> None:
-        """Check the figures."""
+        """Check the kind and the figures."""
+        if not self.kind:
+            raise ConfigError("backoff kind is empty; name one, such as 'fixed' or 'custom'")
         if self.delay_ms < 0:
             raise ConfigError(f"backoff delay is {self.delay_ms} ms; it cannot be negative")
         if not 0 <= self.jitter <= 1:
             raise ConfigError(f"backoff jitter is {self.jitter}; it must be between 0 and 1")
+
+    @property
+    def is_built_in(self) -> bool:
+        """Whether the wait follows from the backoff alone, without a strategy of the worker."""
+        return self.kind in ("fixed", "exponential")
 
 
 def exponential(delay: Duration, *, jitter: float = 0.0) -> Backoff:

@@ -13,15 +13,18 @@ from oxcart.errors import ConfigError
 class QueueLimits(QueueBase):
     """The limits of a queue, which hold for every worker in the fleet."""
 
-    async def set_concurrency(self, concurrency: int | None) -> None:
-        """Set how many jobs run at a time in the whole fleet; ``None`` lifts the limit.
+    async def set_concurrency(self, concurrency: int | None) -> bool:
+        """Set how many jobs run at a time in the whole fleet; ``None`` removes the limit.
+
+        Returns:
+            Whether there was a limit before.
 
         Raises:
             ConfigError: it is less than 1.
         """
         if concurrency is not None and concurrency < 1:
             raise ConfigError(f"concurrency is {concurrency}; it must be 1 or more")
-        await self._write(limits.set_concurrency(self._keys, concurrency))
+        return await self._write(limits.set_concurrency(self._keys, concurrency))
 
     async def get_concurrency(self) -> int | None:
         """How many jobs may run at a time in the whole fleet; ``None`` without a limit."""
@@ -33,12 +36,15 @@ class QueueLimits(QueueBase):
         active = await self._store.run(reading.count_state(self._keys, JobState.ACTIVE))
         return concurrency is not None and active >= concurrency
 
-    async def set_rate_limit(self, limit: RateLimit | None) -> None:
-        """Set how many jobs are started in a time in the whole fleet; ``None`` lifts the limit.
+    async def set_rate_limit(self, limit: RateLimit | None) -> bool:
+        """Set how many jobs are started in a time in the whole fleet; ``None`` removes the limit.
 
         It goes before the workers' own ``limiter`` as to how many, not as to the window.
+
+        Returns:
+            Whether there was a limit before.
         """
-        await self._write(limits.set_rate_limit(self._keys, limit))
+        return await self._write(limits.set_rate_limit(self._keys, limit))
 
     async def get_rate_limit(self) -> RateLimit | None:
         """The queue's own rate limit."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 from oxcart._engine.results import wait_for_result
@@ -14,6 +14,7 @@ from oxcart._model.json import JsonValue
 from oxcart._model.states import JobState, state_of
 from oxcart._queue.base import QueueBase
 from oxcart._store.calls import details, reading, switching, watching
+from oxcart.errors import ConfigError
 from oxcart.job import Job
 
 _READ_BATCH = 500
@@ -48,32 +49,66 @@ class QueueReads(QueueBase):
         return dict(zip(priorities, await self._store.run_all(calls), strict=True))
 
     async def get_jobs(
-        self, state: JobState, *, start: int = 0, end: int = 49, ascending: bool = False
+        self,
+        state: JobState | Iterable[JobState] | None = None,
+        *,
+        start: int = 0,
+        end: int = 49,
+        ascending: bool = False,
     ) -> list[Job[Any]]:
-        """Read a page of the jobs of a state.
+        """Read a page of the jobs of one state, of several, or of all.
+
+        The listing of several states is that of one after another, in the order given, and the
+        positions count through all of it. (BullMQ's count in each state.) A page is read in
+        portions of 500 jobs and held in memory as a whole: use ``iter_jobs`` for a long listing.
 
         Args:
-            state: which state.
+            state: which state or states; default: all of them.
             start: first position, from 0.
             end: last position, inclusive; -1 for the last there is.
             ascending: next to run first, or earliest first; else the newest first.
 
         Returns:
             The jobs. An id whose job vanished is passed over and the page filled up.
+
+        Raises:
+            ConfigError: a state or a position is wrong.
         """
-        state = state_of(state)
+        check_page(start, end)
+        states = _listed_states(state)
         wanted = None if end == -1 else end - start + 1
         jobs: list[Job[Any]] = []
-        for _ in range(_REFILLS):
+        for each in states:
+            if len(states) > 1 and start > 0:
+                count = await self._store.run(reading.count_state(self._keys, each))
+                if count <= start:
+                    start -= count
+                    continue
+            left = None if wanted is None else wanted - len(jobs)
+            jobs += await self._page(each, start, left, ascending=ascending)
+            start = 0
+            if wanted is not None and len(jobs) >= wanted:
+                break
+        return jobs
+
+    async def _page(
+        self, state: JobState, start: int, wanted: int | None, *, ascending: bool
+    ) -> list[Job[Any]]:
+        """Read jobs of a state from a position on, in portions; without a number, to the end."""
+        jobs: list[Job[Any]] = []
+        refills = 0
+        while wanted is None or (len(jobs) < wanted and refills < _REFILLS):
+            size = _READ_BATCH if wanted is None else min(_READ_BATCH, wanted - len(jobs))
             page = reading.range_of_state(
-                self._keys, state, start=start, end=end, ascending=ascending
+                self._keys, state, start=start, end=start + size - 1, ascending=ascending
             )
             ids = await self._store.run(page)
             records = await self._read_all(ids)
             jobs += [self._bind(record) for record in records if record is not None]
-            if wanted is None or len(jobs) >= wanted or not ids or None not in records:
+            if len(records) < size:
                 break
-            start, end = end + 1, end + wanted - len(jobs)
+            refills += None in records
+            start += size
         return jobs
 
     async def iter_jobs(self, state: JobState, *, page: int = 500) -> AsyncIterator[Job[Any]]:
@@ -130,3 +165,31 @@ class QueueReads(QueueBase):
         started = time.monotonic()
         await self._store.run(reading.ping())
         return time.monotonic() - started
+
+
+def _listed_states(state: JobState | Iterable[JobState] | None) -> list[JobState]:
+    """The states of a listing, each once.
+
+    Raises:
+        ConfigError: one of them is unknown, or there is none.
+    """
+    if state is None:
+        return list(watching.COUNTED)
+    if isinstance(state, str):
+        return [state_of(state)]
+    states = list(dict.fromkeys(state_of(each) for each in state))
+    if not states:
+        raise ConfigError("the list of states is empty; name one, or leave it out for all")
+    return states
+
+
+def check_page(start: int, end: int) -> None:
+    """Check the positions of a page.
+
+    Raises:
+        ConfigError: the first is negative, or the last is neither -1 nor at or after the first.
+    """
+    if start < 0 or (end != -1 and end < start - 1):
+        raise ConfigError(
+            f"start is {start} and end is {end}; positions count from 0, and end is -1 for the last"
+        )

@@ -20,7 +20,6 @@ _REFUSED = {
     "delay": "the schedule says when its jobs are due",
     "timestamp": "its jobs count as made when they are made",
     "parent": "its jobs are made one after another, and a parent waits once",
-    "parent_on_failure": "its jobs have no parent",
     "deduplication": "a scheduler has one pending job at a time by itself",
     "expires": "its jobs are made long before they are due",
 }
@@ -52,7 +51,8 @@ class QueueSchedulers(QueueBase):
             name: which handler runs them.
             data: their payload; nothing means ``{}``.
             **options: see ``JobOptions``; ``job_id``, ``delay``, ``timestamp``, ``expires``,
-                ``deduplication`` and a parent make no sense here and are refused.
+                ``deduplication`` and a parent make no sense here and are refused. A
+                ``parent_on_failure`` is kept, as other programs may have set it, and has no effect.
 
         Returns:
             The pending job.

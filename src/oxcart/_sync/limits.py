@@ -14,15 +14,18 @@ from oxcart.errors import ConfigError
 class QueueLimits(QueueBase):
     """The limits of a queue, which hold for every worker in the fleet."""
 
-    def set_concurrency(self, concurrency: int | None) -> None:
-        """Set how many jobs run at a time in the whole fleet; ``None`` lifts the limit.
+    def set_concurrency(self, concurrency: int | None) -> bool:
+        """Set how many jobs run at a time in the whole fleet; ``None`` removes the limit.
+
+        Returns:
+            Whether there was a limit before.
 
         Raises:
             ConfigError: it is less than 1.
         """
         if concurrency is not None and concurrency < 1:
             raise ConfigError(f"concurrency is {concurrency}; it must be 1 or more")
-        self._write(limits.set_concurrency(self._keys, concurrency))
+        return self._write(limits.set_concurrency(self._keys, concurrency))
 
     def get_concurrency(self) -> int | None:
         """How many jobs may run at a time in the whole fleet; ``None`` without a limit."""
@@ -34,12 +37,15 @@ class QueueLimits(QueueBase):
         active = self._store.run(reading.count_state(self._keys, JobState.ACTIVE))
         return concurrency is not None and active >= concurrency
 
-    def set_rate_limit(self, limit: RateLimit | None) -> None:
-        """Set how many jobs are started in a time in the whole fleet; ``None`` lifts the limit.
+    def set_rate_limit(self, limit: RateLimit | None) -> bool:
+        """Set how many jobs are started in a time in the whole fleet; ``None`` removes the limit.
 
         It goes before the workers' own ``limiter`` as to how many, not as to the window.
+
+        Returns:
+            Whether there was a limit before.
         """
-        self._write(limits.set_rate_limit(self._keys, limit))
+        return self._write(limits.set_rate_limit(self._keys, limit))
 
     def get_rate_limit(self) -> RateLimit | None:
         """The queue's own rate limit."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from oxcart._model.clock import epoch_ms
 from oxcart._model.duration import Duration, to_ms
 from oxcart._model.json import JsonValue
-from oxcart._model.options import MAX_PRIORITY, check_range, check_when
+from oxcart._model.options import MAX_PRIORITY, check_aware, check_range, check_when
 from oxcart._model.states import JobState, finished_state, state_of
 from oxcart._store.calls import details, moving, sweeping, switching
 from oxcart._sync.base import QueueBase
@@ -174,14 +175,34 @@ class QueueMoves(QueueBase):
         )
         self._change(call, job_id, expected=state)
 
-    def retry_all(self, state: JobState = JobState.FAILED) -> int:
-        """Put all jobs of a finished state back to wait, those finished up to now.
+    def retry_all(
+        self,
+        state: JobState = JobState.FAILED,
+        *,
+        before: datetime | None = None,
+        count: int | None = None,
+    ) -> int:
+        """Put the jobs of a finished state back to wait, the earliest finished first.
+
+        Args:
+            state: ``FAILED`` or ``COMPLETED``.
+            before: only jobs that finished before this (aware) instant; default: until now.
+            count: how many at the most; default: all.
 
         Returns:
             How many were put back.
+
+        Raises:
+            ConfigError: an argument is wrong; nothing was put back.
         """
         state = finished_state(state)
-        return self._reprocess_all(state, until_ms=self._now_ms())
+        if count is not None and count < 1:
+            raise ConfigError(f"count is {count}; it must be 1 or more")
+        until_ms = self._now_ms()
+        if before is not None:
+            check_aware("before", before)
+            until_ms = min(until_ms, epoch_ms(before) - 1)
+        return self._reprocess_all(state, until_ms=until_ms, limit=count)
 
     def clean(self, grace: Duration, *, limit: int = 0, state: JobState) -> list[str]:
         """Remove jobs of a state that are older than ``grace``.
@@ -264,10 +285,11 @@ class QueueMoves(QueueBase):
         while self._write(switching.resume(self._keys, is_first=is_first)):
             is_first = False
 
-    def _reprocess_all(self, state: JobState, *, until_ms: int) -> int:
+    def _reprocess_all(self, state: JobState, *, until_ms: int, limit: int | None = None) -> int:
         total, has_more = 0, True
-        while has_more:
-            call = moving.reprocess_all(self._keys, state, count=RETRY_BATCH, until_ms=until_ms)
+        while has_more and (limit is None or total < limit):
+            most = RETRY_BATCH if limit is None else min(RETRY_BATCH, limit - total)
+            call = moving.reprocess_all(self._keys, state, count=most, until_ms=until_ms)
             count, has_more = self._write(call)
             total += count
         return total

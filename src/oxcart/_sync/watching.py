@@ -9,7 +9,7 @@ from oxcart._model.watching import Metrics, QueueFigures, QueueMeta, WorkerInfo
 from oxcart._store.calls import watching
 from oxcart._sync.base import QueueBase
 from oxcart._wire.codec import encode_json
-from oxcart._wire.events import EventName
+from oxcart._wire.events import EVENT_FIELD, EventName
 from oxcart.errors import ConfigError
 
 
@@ -37,7 +37,7 @@ class QueueWatching(QueueBase):
         return watching.metrics_of(replies)
 
     def get_workers(self) -> list[WorkerInfo]:
-        """The queue's connected workers, BullMQ's included."""
+        """The queue's connected workers, those of BullMQ for Node and for Python included."""
         nodes = self._store.run_everywhere(watching.list_clients())
         found = [watching.workers_of(self._keys, clients) for clients in nodes]
         return max(found, key=len)  # in a cluster, a worker waits at the node of its queue
@@ -46,23 +46,52 @@ class QueueWatching(QueueBase):
         """The queue's own settings."""
         return self._store.run(watching.get_meta(self._keys))
 
-    def publish_event(self, name: str, **fields: JsonValue) -> str:
-        """Add an event of one's own to the queue's stream, for whoever follows it.
+    def publish_event(self, name: str, /, **fields: JsonValue) -> str:
+        """Add a custom event to the queue's stream, for every reader of the stream.
 
         Args:
-            name: the event's name, none of the engine's own.
-            **fields: texts as they are, anything else as JSON.
+            name: the event's name, which the engine does not use itself.
+            **fields: texts as they are, anything else as JSON. A field may have any name, such as
+                ``name``, except ``event``, which holds the event's name in the stream.
 
         Returns:
             The entry's id.
 
         Raises:
-            ConfigError: the name is empty or one of the engine's events.
+            ConfigError: the name is empty or one of the engine's events, or a field is called
+                ``event``; nothing was added.
         """
         if not name or name in set(EventName):
             raise ConfigError(f"event name {name!r} is empty or one of the engine's own events")
+        if EVENT_FIELD in fields:
+            raise ConfigError(
+                f"a field of event {name!r} is called {EVENT_FIELD!r}, which holds the event's "
+                "name in the stream; give the field another name"
+            )
         texts = {key: _text(key, value) for key, value in fields.items()}
         return self._store.run(watching.publish_event(self._keys, name, texts))
+
+    def trim_events(self, max_length: int) -> int:
+        """Remove the oldest events from the queue's stream, in bounded steps.
+
+        Args:
+            max_length: how many of the newest events are kept; 0 removes all.
+
+        Returns:
+            How many were removed.
+
+        Raises:
+            ConfigError: the length is negative.
+        """
+        if max_length < 0:
+            raise ConfigError(f"max_length is {max_length}; it must be 0 or more")
+        total, removed = 0, 1
+        while removed:
+            removed = self._store.run(watching.trim_events(self._keys, max_length))
+            total += removed
+        # The steps above remove whole nodes of the stream alone.
+        rest = watching.trim_events(self._keys, max_length, is_exact=True)
+        return total + self._store.run(rest)
 
 
 def _text(name: str, value: JsonValue) -> str:

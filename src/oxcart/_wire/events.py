@@ -11,6 +11,9 @@ from enum import StrEnum
 from oxcart._model.json import JsonValue
 from oxcart._wire.codec import decode_json_or_text
 
+EVENT_FIELD = "event"
+"""The field of an entry that holds the event's name (section 6)."""
+
 
 class EventName(StrEnum):
     """Events that BullMQ knows. Custom ones have names of their own."""
@@ -57,7 +60,7 @@ _JSON_FIELDS = {(EventName.COMPLETED, "returnvalue"), (EventName.PROGRESS, "data
 def read_event(entry_id: bytes, fields: dict[bytes, bytes]) -> QueueEvent:
     """Read a stream entry. A value that should be JSON and is not is given as its text."""
     texts = {_text(name): value for name, value in fields.items()}
-    name = _text(texts.pop("event", b""))
+    name = _text(texts.pop(EVENT_FIELD, b""))
     job_id = texts.pop("jobId", None)
     return QueueEvent(
         id=_text(entry_id),

@@ -134,7 +134,7 @@ def _encode_backoff(backoff: Backoff) -> dict[str, object]:
 def _decode_backoff(wire: object) -> Backoff | None:
     if _is_number(wire):
         return Backoff(kind="fixed", delay_ms=_whole(wire) or 0)
-    if not isinstance(wire, dict) or wire.get("type") not in ("fixed", "exponential"):
+    if not isinstance(wire, dict) or not isinstance(wire.get("type"), str) or not wire["type"]:
         return None
     jitter = wire.get("jitter")
     return Backoff(

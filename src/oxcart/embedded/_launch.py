@@ -80,6 +80,21 @@ class Launcher:
             return ""
         return "\n".join(text.strip().splitlines()[-_SHOWN_LINES:])
 
+    def explain_silence(self, limit_s: float) -> str:
+        """Say which server did not answer within a time."""
+        folder, waited = self._folder, f"within {limit_s:g} s"
+        if self.child is not None:
+            return (
+                f"valkey-server did not get ready in {folder.path} {waited}. "
+                f"Its last words:\n{self.last_lines()}"
+            )
+        record = folder.read_record()
+        process = f"process {record.pid}" if record and record.pid else "another process"
+        return (
+            f"the valkey-server of {folder.path} ({process}) did not answer {waited}; "
+            f"see {folder.log}, and if it hangs, end that process and start again"
+        )
+
     def _spawn(self) -> subprocess.Popen[bytes]:
         with self._folder.open_log() as output:
             return subprocess.Popen(  # noqa: S603  # the program of the wheel, no shell

@@ -191,7 +191,7 @@ class EmbeddedValkey:
                     return found
                 deadline = min(now + self._limit_s, begun + _LOADING_S)
             if now > deadline:
-                raise StoreUnavailable(self._explain_silence(launcher))
+                raise StoreUnavailable(launcher.explain_silence(self._limit_s))
             time.sleep(_POLL_S)
 
     def _settle(self, found: FoundServer, launcher: Launcher) -> None:
@@ -250,14 +250,18 @@ class EmbeddedValkey:
         """Have the data on disk again; False while another process is working on that."""
         found = self._started()
         where = {"directory": str(self._folder.path), "pid": found.pid}
-        self._log_once("embedded.folder_gone", where)
+        if "gone" not in self._logged:
+            log.error("embedded.folder_gone", extra=where)
+        self._logged.add("gone")
         rescue = Rescue(self._folder, found, self._own_new_folder)
         try:
             if not rescue.run():
                 return False
         except (OSError, ConfigError, StoreError) as error:
             rescue.refuse_writes()
-            self._log_once("embedded.writes_refused", {**where, "error": str(error)})
+            if "refused" not in self._logged:
+                log.error("embedded.writes_refused", extra={**where, "error": str(error)})  # noqa: TRY400  # expected
+            self._logged.add("refused")
             return False
         if self._process is not None:
             self._process.hand_over()
@@ -266,11 +270,6 @@ class EmbeddedValkey:
         self._reach()
         self._logged.clear()
         return True
-
-    def _log_once(self, event: str, fields: dict[str, object]) -> None:
-        if event not in self._logged:
-            self._logged.add(event)
-            log.error(event, extra=fields)
 
     def _await_folder(self) -> None:
         """Have the data on disk again if the folder was deleted, whichever process does it."""
@@ -368,20 +367,6 @@ class EmbeddedValkey:
         if record is not None and record.pid == pid:
             with suppress(OSError):
                 self._folder.write_record(replace(record, pid=None, started_at=None))
-
-    def _explain_silence(self, launcher: Launcher) -> str:
-        waited = f"within {self._limit_s:g} s"
-        if launcher.child is not None:
-            return (
-                f"valkey-server did not get ready in {self._folder.path} {waited}. "
-                f"Its last words:\n{launcher.last_lines()}"
-            )
-        record = self._folder.read_record()
-        process = f"process {record.pid}" if record and record.pid else "another process"
-        return (
-            f"the valkey-server of {self._folder.path} ({process}) did not answer {waited}; "
-            f"see {self._folder.log}, and if it hangs, end that process and start again"
-        )
 
     def _forget_in_child(self) -> None:
         """Be a mere user in a forked child; the locks' own hook has released them there."""

@@ -242,7 +242,7 @@ async def test_job_given_back_is_run_again_without_an_attempt(app: App) -> None:
     [object(), {1, 2j}, float("nan"), "\ud800"],
     ids=lambda value: type(value).__name__,
 )
-async def test_result_that_json_cannot_hold_fails_the_job_and_it_is_not_run_again(
+async def test_result_that_json_cannot_hold_fails_the_attempt_and_it_is_run_again(
     app: App, queue: Queue, value: object
 ) -> None:
     @app.job(attempts=3)
@@ -254,7 +254,7 @@ async def test_result_that_json_cannot_hold_fails_the_job_and_it_is_not_run_agai
         failed = await is_in(queue, job, JobState.FAILED)
 
     assert "what the handler returned" in str(failed.failed_reason)
-    assert (1, 1) == (failed.attempts_made, failed.attempts_started)
+    assert (3, 3) == (failed.attempts_made, failed.attempts_started)
 
 
 @pytest.mark.parametrize(

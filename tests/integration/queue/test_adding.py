@@ -15,7 +15,16 @@ import redis
 from tests.support import ValkeyServer
 from tests.twins import Api
 
-from oxcart import JobOptions, JobSpec, JobState, Queue, Retention, Timeouts, exponential
+from oxcart import (
+    Backoff,
+    JobOptions,
+    JobSpec,
+    JobState,
+    Queue,
+    Retention,
+    Timeouts,
+    exponential,
+)
 from oxcart._model.ids import RESERVED_IDS
 from oxcart.errors import ConfigError, PayloadError, StoreTimeout, StoreUnavailable
 
@@ -252,3 +261,17 @@ async def test_wrong_option_is_refused_with_what_was_meant(
         await queue.add("n", **options)
 
     assert 0 == (await queue.get_counts()).pending
+
+
+async def test_custom_backoff_is_read_back(queue: Queue, valkey: redis.Redis, prefix: str) -> None:
+    backoff = Backoff(kind="custom", delay_ms=70)
+
+    job = await queue.add("n", attempts=3, backoff=backoff)
+
+    stored: Any = valkey.hget(f"{prefix}:q:{job.id}", "opts")
+    assert b'"backoff":{"type":"custom","delay":70}' in stored
+    found = await queue.get_job(job.id)
+    assert found is not None
+    assert found.options.backoff == backoff
+    with pytest.raises(ConfigError, match="backoff kind is empty"):
+        Backoff(kind="")

@@ -114,3 +114,14 @@ async def test_time_left_is_asked_without_a_limit(queue: Queue) -> None:
 def test_wrong_rate_limit_is_refused(most: int, per: str, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         RateLimit(max=most, per=per)
+
+
+async def test_caller_learns_whether_there_was_a_limit(queue: Queue) -> None:
+    assert not await queue.set_concurrency(None)
+    assert not await queue.set_concurrency(3)
+    assert await queue.set_concurrency(4)
+    assert await queue.set_concurrency(None)
+    assert not await queue.set_concurrency(None)
+    assert not await queue.set_rate_limit(RateLimit(max=1, per="1s"))
+    assert await queue.set_rate_limit(None)
+    assert not await queue.set_rate_limit(None)

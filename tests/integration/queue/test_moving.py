@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 import redis
 from tests.integration.queue.hand import Hand
@@ -230,3 +232,28 @@ async def test_resume_brings_back_everything_that_bullmq_5_set_aside(
 
     assert 7_201 == before.waiting == valkey.llen(f"{prefix}:q:wait")
     assert 0 == valkey.exists(f"{prefix}:q:paused")
+
+
+async def test_jobs_that_failed_before_an_instant_are_retried(
+    queue: Queue, hand: Hand, valkey: redis.Redis, prefix: str
+) -> None:
+    ids = [job.id for job in await queue.add_many([JobSpec(name="n") for _ in range(5)])]
+    for job_id in await hand.take(5):
+        await hand.fail(job_id)
+    for number, job_id in enumerate(ids):
+        valkey.zadd(f"{prefix}:q:failed", {job_id: 1_000_000 + 1_000 * number})
+    third = datetime.fromtimestamp(1_002, UTC)
+
+    assert await queue.retry_all(before=third, count=1) == 1
+    assert await queue.get_state(ids[0]) is JobState.WAITING
+    assert await queue.retry_all(before=third) == 1
+    assert [await queue.get_state(job_id) for job_id in ids[1:3]] == ["waiting", "failed"]
+    assert await queue.retry_all(count=2) == 2
+    assert await queue.retry_all() == 1
+
+
+async def test_wrong_bounds_of_a_retry_are_refused(queue: Queue) -> None:
+    with pytest.raises(ConfigError, match="count is 0"):
+        await queue.retry_all(count=0)
+    with pytest.raises(ConfigError, match="no time zone"):
+        await queue.retry_all(before=datetime(2026, 1, 1))  # noqa: DTZ001  # that is the point

@@ -94,7 +94,6 @@ async def test_pattern_passes_over_a_time_that_has_a_job(
         {"delay": "1s"},
         {"timestamp": LONG_AGO},
         {"parent": "x"},
-        {"parent_on_failure": "fail"},
         {"deduplication": Deduplication(id="x")},
         {"expires": "1s"},
         {"attempts": -1},
@@ -182,3 +181,27 @@ async def test_jobs_of_schedulers_are_read_and_run_like_others(queue: Queue, han
     await hand.complete(job.id)
 
     assert await queue.get_state(job.id) is JobState.COMPLETED
+
+
+async def test_scheduler_can_be_upserted_with_the_options_that_were_read(
+    queue: Queue, valkey: redis.Redis, prefix: str
+) -> None:
+    await queue.upsert_scheduler("sch", SOON, "tick", attempts=3)
+    # As Node and bullmq-python write it.
+    valkey.hset(f"{prefix}:q:repeat:sch", "opts", b'{"attempts":3,"fpof":true}')
+    read = await queue.get_scheduler("sch")
+    assert read is not None
+    assert read.schedule is not None
+    assert read.options.parent_on_failure == "fail"
+
+    await queue.upsert_scheduler(
+        "sch",
+        read.schedule,
+        read.name,
+        attempts=read.options.attempts,
+        parent_on_failure=read.options.parent_on_failure,
+    )
+
+    again = await queue.get_scheduler("sch")
+    assert again is not None
+    assert again.options == read.options

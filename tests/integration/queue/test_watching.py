@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import redis
 
 from oxcart import JobSpec, JobState, Queue
 from oxcart._model.outcome import Completed
@@ -111,6 +112,52 @@ async def test_event_of_ones_own_is_in_the_stream(queue: Queue, valkey: Any, pre
     assert {b"event": b"colour", b"tone": b"red", b"depth": b"3"} == fields
     with pytest.raises(ConfigError, match="engine's own"):
         await queue.publish_event("completed", jobId="7")
+
+
+async def test_event_may_have_fields_of_any_name_but_one(
+    queue: Queue, valkey: Any, prefix: str
+) -> None:
+    await queue.publish_event("colour", **{"name": "x", "self": "y"})
+
+    ((_, fields),) = valkey.xrange(f"{prefix}:q:events")
+    assert {b"event": b"colour", b"name": b"x", b"self": b"y"} == fields
+    with pytest.raises(ConfigError, match="called 'event'"):
+        await queue.publish_event("colour", **{"event": "completed", "jobId": "7"})
+    assert 1 == valkey.xlen(f"{prefix}:q:events")
+
+
+async def test_events_are_trimmed_to_a_length(queue: Queue, valkey: Any, prefix: str) -> None:
+    key = f"{prefix}:q:events"
+    for number in range(250):
+        valkey.xadd(key, {"event": "n", "number": number})
+
+    assert 243 == await queue.trim_events(7)
+
+    assert [b"%d" % n for n in range(243, 250)] == [f[b"number"] for _, f in valkey.xrange(key)]
+    assert 0 == await queue.trim_events(7)
+    assert 7 == await queue.trim_events(0)
+    with pytest.raises(ConfigError, match="max_length is -1"):
+        await queue.trim_events(-1)
+
+
+async def test_workers_of_every_kind_are_seen(queue: Queue, valkey_url: str, prefix: str) -> None:
+    names = [
+        queue._keys.worker_connection_name("ours"),
+        f"{prefix}:q:w:python",
+        f"{prefix}:q",
+        f"{prefix}:other:w:python",
+        f"{prefix}:q-2:w:python",
+        f"{prefix}:q:events",
+    ]
+    clients = [redis.Redis.from_url(valkey_url, client_name=name) for name in names]
+    for client in clients:
+        client.ping()
+
+    workers = await queue.get_workers()
+
+    for client in clients:
+        client.close()
+    assert ["", "ours", "python"] == sorted(worker.name for worker in workers)
 
 
 async def test_all_jobs_of_a_state_are_gone_through(queue: Queue) -> None:

@@ -163,9 +163,7 @@ async def test_ids_without_a_readable_job_leave_the_queue(
 
 
 @pytest.mark.parametrize("value", [object(), float("nan"), {1: {2}, "x": object()}, 1j])
-async def test_result_that_json_cannot_hold_fails_for_good_after_one_run(
-    app: App, value: object
-) -> None:
+async def test_result_that_json_cannot_hold_is_retried(app: App, value: object) -> None:
     runs = []
 
     @app.job(attempts=4)
@@ -178,7 +176,20 @@ async def test_result_that_json_cannot_hold_fails_for_good_after_one_run(
         with pytest.raises(JobFailed, match="what the handler returned"):
             await job.result()
 
-    assert [1] == runs
+    assert [1] * 4 == runs
+
+
+async def test_attempt_that_returns_what_json_can_hold_completes_the_job(app: App) -> None:
+    results = iter([float("nan"), float("inf"), 1.5])
+
+    @app.job(attempts=4)
+    async def work() -> float:
+        return next(results)
+
+    async with running(app.worker()):
+        job = await work.enqueue()
+
+        assert 1.5 == await job.result()
 
 
 @pytest.mark.parametrize(

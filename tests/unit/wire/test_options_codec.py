@@ -98,7 +98,7 @@ def test_what_a_worker_needs_comes_back(options: JobOptions) -> None:
         ({"backoff": 250}, JobOptions(attempts=0, backoff=Backoff(kind="fixed", delay_ms=250))),
         ({"backoff": -5}, JobOptions(attempts=0, backoff=Backoff(kind="fixed", delay_ms=0))),
         ({"backoff": True}, JobOptions(attempts=0)),
-        ({"backoff": {"type": "own"}}, JobOptions(attempts=0)),
+        ({"backoff": {"type": 7}}, JobOptions(attempts=0)),
         ({"backoff": {"type": ["fixed"]}}, JobOptions(attempts=0)),
         (
             {"backoff": {"type": "fixed", "delay": "x", "jitter": 7}},

@@ -15,14 +15,17 @@ MANUAL_LIMIT = 2**53 - 1
 """What the limiter key holds while a queue is held back on purpose."""
 
 
-def set_concurrency(keys: QueueKeys, concurrency: int | None) -> Call[int]:
-    """Set or clear how many jobs of the queue run at a time in the whole fleet."""
+def set_concurrency(keys: QueueKeys, concurrency: int | None) -> Call[bool]:
+    """Set or clear how many jobs of the queue run at a time; answers whether it was limited."""
     value = "" if concurrency is None else concurrency
     return _configure(keys, "concurrency", value)
 
 
-def set_rate_limit(keys: QueueKeys, limit: RateLimit | None) -> Call[int]:
-    """Set or clear the queue's own rate limit: always both fields, never one alone."""
+def set_rate_limit(keys: QueueKeys, limit: RateLimit | None) -> Call[bool]:
+    """Set or clear the queue's own rate limit: always both fields, never one alone.
+
+    Answers whether there was one.
+    """
     if limit is None:
         return _configure(keys, "max", "", "duration", "")
     return _configure(keys, "max", limit.max, "duration", limit.per_ms)
@@ -75,8 +78,10 @@ def release_deduplication_id(keys: QueueKeys, deduplication_id: str, job_id: str
     )
 
 
-def _configure(keys: QueueKeys, *words: str | int) -> Call[int]:
-    return script_call("configure_queue", (keys.base,), words, int, is_repeatable=True)
+def _configure(keys: QueueKeys, *words: str | int) -> Call[bool]:
+    return script_call(
+        "configure_queue", (keys.base,), words, lambda reply: reply > 0, is_repeatable=True
+    )
 
 
 def _started(value: bytes | None) -> int:

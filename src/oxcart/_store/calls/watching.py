@@ -22,6 +22,8 @@ COUNTED = (
 )  # fmt: skip
 """The states of which a queue keeps its jobs apart."""
 _FINISHED = (JobState.COMPLETED, JobState.FAILED)
+TRIM_BATCH = 10_000
+"""How many events one call trims at the most."""
 _PRIORITIES = 32
 """How many priorities are looked through for the oldest job."""
 
@@ -104,25 +106,46 @@ def publish_event(keys: QueueKeys, name: str, fields: Mapping[str, str]) -> Call
     )
 
 
+def trim_events(keys: QueueKeys, max_length: int, *, is_exact: bool = False) -> Call[int]:
+    """Remove events above a length, the oldest first; answers how many.
+
+    Unless it is exact, the server removes whole nodes of the stream, and a limited number of them.
+    """
+    how = ("=", max_length) if is_exact else ("~", max_length, "LIMIT", TRIM_BATCH)
+    return command(("XTRIM", keys.events, "MAXLEN", *how), int)
+
+
 def list_clients() -> Call[list[dict[str, str]]]:
     """All connections of the server; ``workers_of`` picks a queue's workers."""
     return command(WORKER_LIST, _read_clients)
 
 
 def workers_of(keys: QueueKeys, clients: list[dict[str, str]]) -> list[WorkerInfo]:
-    """The workers among a server's connections, by the connections' names."""
-    unnamed = keys.worker_connection_name(None)
-    named = f"{unnamed}:w:"
+    """The workers among a server's connections, by the connections' names.
+
+    BullMQ for Node and oxcart write the queue's name in base64, BullMQ for Python as it is.
+    """
+    named = ((client, _worker_name(keys, client.get("name", ""))) for client in clients)
     return [
         WorkerInfo(
-            name=client["name"].removeprefix(unnamed).removeprefix(":w:"),
+            name=name,
             address=client.get("addr", ""),
             idle_s=int(client.get("idle", 0)),
             age_s=int(client.get("age", 0)),
         )
-        for client in clients
-        if client.get("name") == unnamed or client.get("name", "").startswith(named)
+        for client, name in named
+        if name is not None
     ]
+
+
+def _worker_name(keys: QueueKeys, connection: str) -> str | None:
+    """The worker's name in the name of its connection; ``None`` if it is no worker's."""
+    for unnamed in (keys.worker_connection_name(None), keys.base.removesuffix(":")):
+        if connection == unnamed:
+            return ""
+        if connection.startswith(f"{unnamed}:w:"):
+            return connection.removeprefix(f"{unnamed}:w:")
+    return None
 
 
 def _oldest_ready_ms(keys: QueueKeys) -> Call[int | None]:
