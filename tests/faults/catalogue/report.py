@@ -97,13 +97,14 @@ def _soak_lines(results: Sequence[dict[str, Any]]) -> Iterator[str]:
     yield "### Soaks"
     yield ""
     columns = ("date", "seed", "acknowledged", "faults", "lost", "innocents failed")
-    yield f"| {' | '.join(columns)} | completed twice | jobs/s |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield f"| {' | '.join(columns)} | completed twice | jobs/s | result |"
+    yield "|---|---|---|---|---|---|---|---|---|"
     for result in results:
         one = result["figures"]
+        kept = "kept" if result["ok"] else "**broken**"
         yield (
             f"| {result['date']} | {result['seed']} | {one['acknowledged']:,}"
             f" | {sum(one['faults'].values())} | {one['lost']} | {one['innocents_failed']}"
-            f" | {one['completed_twice']} | {one['jobs_per_s']:,} |"
+            f" | {one['completed_twice']} | {one['jobs_per_s']:,} | {kept} |"
         )
     yield ""

@@ -98,7 +98,7 @@ class Trial:
     @cached_property
     def client(self) -> Any:
         """A plain client of the server."""
-        client = redis.Redis.from_url(self.server.url, socket_timeout=30)
+        client = redis.Redis.from_url(self.server.url, socket_timeout=120)
         self._stack.callback(client.close)
         return client
 

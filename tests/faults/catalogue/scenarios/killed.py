@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import statistics
 import time
+from itertools import pairwise
 
 from tests.faults.catalogue.ledger import BEGUN
 from tests.faults.catalogue.parts import Process, send
@@ -12,6 +13,8 @@ from tests.faults.catalogue.registry import scenario
 from tests.faults.catalogue.trial import Trial
 from tests.faults.commands import WorkerCommand
 from tests.support import ValkeyServer
+
+from oxcart import Schedule
 
 GROUP = "Processes killed"
 HELD = 5
@@ -102,6 +105,57 @@ def kill_burst(
     producer.wait(within=seconds * 5 + 60)
     trial.figures["kills"] = kills
     trial.at_most("drained_s", trial.settle(within=180), limit)
+
+
+@scenario(
+    "kill_schedules",
+    group=GROUP,
+    fault="a child or a tree of 2 workers is killed each 4 s for 90 s; schedulers of 1, 2 and 3 s",
+    promise="1 % of the slots missed at most, no gap of 3 intervals",
+)
+def kill_schedules(trial: Trial, *, seconds: float = 90, every: float = 4) -> None:
+    commands = [trial.worker("--processes", "2") for _ in range(2)]
+    intervals = (1, 2, 3)
+    for interval in intervals:
+        schedule = Schedule.every(f"{interval}s")
+        trial.queue.upsert_scheduler(f"each-{interval}", schedule, "tick")
+    trial.wait_for_starts(3)
+    began = time.time()
+    kills = 0
+    while time.time() < began + seconds:
+        time.sleep(every)
+        number = kills % 2
+        if kills % 4 == 3:
+            trial.killed(commands[number])
+            commands[number] = trial.worker("--processes", "2", wait=False)
+        else:
+            for child in commands[number].children()[:1]:
+                send(child, signal.SIGKILL)
+        kills += 1
+    ended = time.time()
+    for interval in intervals:
+        trial.queue.remove_scheduler(f"each-{interval}")
+    trial.settle()
+    missed, expected, longest = 0, 0, 0.0
+    for interval in intervals:
+        slots = sorted(
+            {
+                int(line.job_id.rpartition(":")[2]) / 1_000
+                for line in trial.lines(BEGUN)
+                if line.job_id.startswith(f"repeat:each-{interval}:")
+            }
+        )
+        slots = [slot for slot in slots if began <= slot <= ended]
+        wanted = int((ended - began) / interval)
+        expected += wanted
+        missed += max(0, wanted - len(slots))
+        longest = max([longest, *((after - at) / interval for at, after in pairwise(slots))])
+    trial.figures["kills"] = kills
+    trial.figures["slots"] = expected
+    trial.figures["missed"] = missed
+    trial.figures["longest_gap_intervals"] = round(longest, 1)
+    trial.expect(missed <= max(1, expected / 100), f"{missed} of {expected} slots were missed")
+    trial.expect(longest < 3, f"a gap of {longest:.1f} intervals")
 
 
 @scenario(

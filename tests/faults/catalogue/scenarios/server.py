@@ -39,14 +39,25 @@ def during_load(
     every: float,
     rate: float = 300,
     limit: float | None = None,
+    most: int = 1_000_000,
 ) -> Process:
-    """Repeat a fault under load, then wait until all is settled; gives the producer."""
+    """Repeat a fault under load, then wait until all is settled; gives the producer.
+
+    Args:
+        trial: the trial.
+        fault: what is done.
+        seconds: how long the load lasts.
+        every: the time between two faults.
+        rate: jobs a second.
+        limit: how long the longest gap may be.
+        most: how often the fault is done at the most.
+    """
     trial.worker(concurrency=20)
     trial.worker(concurrency=20)
     producer = trial.producer(rate=rate, count=int(rate * seconds), own_ids=True)
     until = time.monotonic() + seconds
     count = 0
-    while time.monotonic() < until:
+    while time.monotonic() < until and count < most:
         time.sleep(every)
         fault()
         count += 1
@@ -289,6 +300,7 @@ def _commands(
     seconds: float = 30,
     is_once: bool = True,
     is_short: bool = False,
+    most: int = 1_000_000,
 ) -> None:
     once = ", no job starts twice" if is_once else ""
 
@@ -304,7 +316,7 @@ def _commands(
         def act() -> None:
             trial.client.execute_command(*words)
 
-        during_load(trial, act, seconds=seconds, every=every, limit=limit)
+        during_load(trial, act, seconds=seconds, every=every, limit=limit, most=most)
         trial.check()
         if is_once:
             trial.expect(not trial.figures["started_twice"], "a job started twice")
@@ -320,11 +332,11 @@ _commands(
 )  # fmt: skip
 _commands(
     "client_pause_20", "CLIENT PAUSE for 20 s under load", ("CLIENT", "PAUSE", 20_000),
-    every=5, limit=24, seconds=4,
+    every=5, limit=24, most=1,
 )  # fmt: skip
 _commands(
     "client_pause_45", "CLIENT PAUSE for 45 s under load, longer than the locks",
-    ("CLIENT", "PAUSE", 45_000), every=5, limit=60, seconds=4, is_once=False,
+    ("CLIENT", "PAUSE", 45_000), every=5, limit=60, seconds=60, most=1, is_once=False,
 )  # fmt: skip
 _commands(
     "debug_sleep", "DEBUG SLEEP 4 each 6 s", ("DEBUG", "SLEEP", 4), every=6, limit=8,
