@@ -45,6 +45,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Schedulers": ("Schedule", "SchedulerInfo"),
     "Watching": (
         "QueueEvents", "QueueEvent", "EventName", "QueueFigures", "Metrics", "WorkerInfo",
+        "RegisteredWorker", "WorkerRecord", "ProcessInfo",
         "QueueMeta",
     ),
     "Values": (
@@ -56,6 +57,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 MADE_FOR_YOU = {
     "AppWorker", "JobDefinition", "FailedJob", "Job", "JobContext", "SyncJobContext", "FlowJob",
     "Dependencies", "DependencyCounts", "SchedulerInfo", "QueueEvent", "Metrics", "WorkerInfo",
+        "RegisteredWorker", "WorkerRecord", "ProcessInfo",
     "QueueMeta", "JobRecord", "JobCounts", "JobLogs", "Schedule",
 }  # fmt: skip
 """Classes that nobody makes by calling them."""

@@ -21,6 +21,7 @@ _HOMES = {
     "_model.json": "JsonValue",
     "_model.links": "Deduplication ParentPolicy ParentRef RateLimit",
     "_model.options": "Backoff JobOptions Retention exponential fixed",
+    "_model.registry": "ProcessInfo RegisteredWorker WorkerRecord",
     "_model.schedule": "Schedule SchedulerInfo",
     "_model.states": "JobState",
     "_model.watching": "Metrics QueueFigures QueueMeta WorkerInfo",

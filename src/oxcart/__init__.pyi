@@ -11,6 +11,7 @@ from oxcart._model.job import JobCounts, JobLogs, JobRecord, JobSpec
 from oxcart._model.json import JsonValue
 from oxcart._model.links import Deduplication, ParentPolicy, ParentRef, RateLimit
 from oxcart._model.options import Backoff, JobOptions, Retention, exponential, fixed
+from oxcart._model.registry import ProcessInfo, RegisteredWorker, WorkerRecord
 from oxcart._model.schedule import Schedule, SchedulerInfo
 from oxcart._model.states import JobState
 from oxcart._model.watching import Metrics, QueueFigures, QueueMeta, WorkerInfo
@@ -68,6 +69,7 @@ __all__ = [
     "OxcartError",
     "ParentPolicy",
     "ParentRef",
+    "ProcessInfo",
     "Provided",
     "Queue",
     "QueueEvent",
@@ -76,6 +78,7 @@ __all__ = [
     "QueueMeta",
     "RateLimit",
     "RateLimited",
+    "RegisteredWorker",
     "Retention",
     "Retry",
     "RetryRules",
@@ -86,6 +89,7 @@ __all__ = [
     "WaitForChildren",
     "Worker",
     "WorkerInfo",
+    "WorkerRecord",
     "current_job",
     "exponential",
     "fixed",

@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 import socket
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
@@ -21,7 +22,9 @@ from oxcart._engine.lock_keeper import LockKeeper
 from oxcart._engine.loop_monitor import LoggedLoopReports, LoopMonitor, LoopReports
 from oxcart._engine.middleware import Middleware, checked, compose
 from oxcart._engine.outcome_log import OnWritten
+from oxcart._engine.processes import this_process
 from oxcart._engine.queue_worker import ID_BYTES, QueueWorker, WorkerOptions
+from oxcart._engine.registrar import Registrar
 from oxcart._engine.resources import Supply
 from oxcart._engine.retry_policy import BackoffStrategy, check_strategies
 from oxcart._engine.running_job import RunningJob
@@ -30,10 +33,12 @@ from oxcart._model.clock import Clock, ServerClock
 from oxcart._model.duration import Duration, to_ms, to_seconds
 from oxcart._model.links import RateLimit
 from oxcart._model.options import Retention
+from oxcart._model.registry import WorkerRecord
 from oxcart._store.connection import Timeouts
 from oxcart._store.server_check import check_server
 from oxcart._store.slots import check_slots
 from oxcart._store.store import Store
+from oxcart._version import __version__
 from oxcart._wire.keys import QueueKeys
 from oxcart.errors import ConfigError
 
@@ -153,6 +158,7 @@ class WorkerGroup:
             self._store.timeouts,
             lock_ms=self._lock_ms,
             kept_until=self.guardian.kept_until,
+            registrar=Registrar(self._prefix, self._records(), self._clock),
         )
         # Before the first take: what is taken then is found.
         self.guardian.begin(await self._claim())
@@ -223,6 +229,26 @@ class WorkerGroup:
 
     def _running_jobs(self) -> list[RunningJob]:
         return [job for worker in self._queue_workers for job in worker.fetcher.running_jobs()]
+
+    def _records(self) -> list[WorkerRecord]:
+        """What is registered with each queue."""
+        return [
+            WorkerRecord(
+                holder=self._holder,
+                name=self.name,
+                process=this_process(),
+                supervisor=self.guardian.process,
+                queues=tuple(self._concurrency),
+                job_names=self._handlers[queue].names,
+                concurrency=places,
+                lock_ms=self._lock_ms,
+                max_stalled=self._options.max_stalled,
+                version=__version__,
+                build=self.build or "",
+                started_at_ms=round(time.time() * 1_000),
+            )
+            for queue, places in self._concurrency.items()
+        ]
 
     def _soon(self, action: Callable[[], None]) -> None:
         if self._loop is None or self._loop.is_closed():

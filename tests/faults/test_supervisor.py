@@ -24,7 +24,7 @@ from oxcart.embedded import EmbeddedValkey
 from oxcart.sync import Queue
 
 Start = Callable[..., WorkerCommand]
-REASON = b"job stalled more than allowable limit"
+REASON = b"job stalled more than allowable limit: the process that ran it alone died 2 times"
 LONG_S = 60
 
 

@@ -92,6 +92,18 @@ async def only_the_scheduler_job_was_spared(session: Session) -> None:
     assert await session.play(_TAKE) == _taken("repeat:sch:1700000000001")
 
 
+async def the_stalled_job_of_a_scheduler_is_failed(session: Session) -> None:
+    """BullMQ recovers it without end, although its successor is made: a crash loop if it kills.
+
+    It is failed like any other job once it exceeds the limit and its successor is there.
+    """
+    queue = session.queue(_QUEUE)
+    job = await queue.get_job("repeat:sch:1700000000000")
+
+    assert job is not None
+    assert job.deferred_failure == "job stalled more than allowable limit"
+
+
 async def everything_of_the_queue_is_gone(session: Session) -> None:
     """BullMQ leaves parents that wait for children, and the rate limit, for ever."""
     left = {key.split(":")[1] for key in take_snapshot(session.client)}
@@ -100,6 +112,7 @@ async def everything_of_the_queue_is_gone(session: Session) -> None:
 
 
 DIFFERENT = {
+    "090-stalled-scheduler-job": Hazard(the_stalled_job_of_a_scheduler_is_failed),
     "101-limiter-manual": Hazard(the_manual_limit_held_every_worker),
     "162-obliterate-leftovers": Hazard(everything_of_the_queue_is_gone),
 }

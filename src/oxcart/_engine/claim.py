@@ -1,23 +1,18 @@
-"""What one process' worker holds, as another process can find it, keep it and give it back.
-
-The tokens of a worker's locks begin with an id of its own. Whoever knows that id finds the jobs
-that it holds in the server itself, down to the last one taken, without being told of any job.
-"""
+"""What one worker process holds, as its supervisor finds it, keeps it and recovers it."""
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from oxcart._engine import recovery
 from oxcart._engine.lock_keeper import MARGIN
-from oxcart._store.calls.holding import recover_held, renew_held
+from oxcart._model.clock import ServerClock
+from oxcart._model.registry import ProcessInfo
+from oxcart._store.calls import holding, registry
 from oxcart._store.store import Store
 from oxcart._wire.keys import QueueKeys
-from oxcart.errors import ScriptFailed
-
-log = logging.getLogger("oxcart.stalled")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,57 +37,46 @@ class Claim:
 
 
 class Guardian(Protocol):
-    """Another process that looks after the jobs of this one."""
+    """The supervisor of this process, as its worker uses it."""
+
+    @property
+    def process(self) -> ProcessInfo | None:
+        """The supervisor's process; ``None`` without one."""
 
     def begin(self, claim: Claim) -> None:
-        """A worker begins to take jobs."""
+        """Report that a worker begins to take jobs."""
+
+    def hand_over(self, queue: str, job_id: str, token: str) -> bool:
+        """Hand a job over that must be run alone; false if it has to be run here."""
 
     def kept_until(self, expires_at: float) -> float:
-        """Until when the guardian keeps a lock of the worker, in monotonic seconds.
+        """Until when the supervisor keeps a lock of the worker, in monotonic seconds.
 
         Args:
-            expires_at: until when the worker itself had renewed it; what had run out before the
-                guardian came is kept by nobody.
+            expires_at: until when the worker itself had renewed it; a lock that had run out before
+                the supervisor renewed it is not kept.
         """
 
 
 class Nobody:
-    """The guardian of a process that has none."""
+    """The guardian of a process without a supervisor."""
+
+    process: ProcessInfo | None = None
 
     def begin(self, claim: Claim) -> None:
         """Do nothing."""
+
+    def hand_over(self, _queue: str, _job_id: str, _token: str) -> bool:
+        """Refuse: the job is run here."""
+        return False
 
     def kept_until(self, _: float) -> float:
         """Never."""
         return 0.0
 
 
-async def give_back(store: Store, claim: Claim) -> int:
-    """Give back all that a worker held whose process has died; a call a queue.
-
-    Returns:
-        How many jobs were given back.
-
-    Raises:
-        StoreUnavailable: the server cannot be reached; some queues may be done.
-    """
-    count = 0
-    for queue in claim.queues:
-        keys = QueueKeys(claim.prefix, queue)
-        call = recover_held(keys, claim.holder, max_stalled=claim.max_stalled)
-        try:
-            recovered = await store.run(call)
-        except ScriptFailed as error:  # something in this queue is not what it should be
-            log.warning("stalled.check_failed queue=%s: %s", queue, error)
-            continue
-        for job_id in recovered:
-            log.warning("stalled.recovered queue=%s job_id=%s", queue, job_id)
-        count += len(recovered)
-    return count
-
-
 async def renew(store: Store, claim: Claim) -> float:
-    """Renew the locks of a worker that cannot do so just now; a call a queue.
+    """Renew the locks of a worker that cannot do so itself, and send its heartbeat.
 
     Returns:
         Until when all of them are kept, in monotonic seconds.
@@ -101,7 +85,13 @@ async def renew(store: Store, claim: Claim) -> float:
         StoreError: the server cannot be reached or refused; some queues may be done.
     """
     started_at = time.monotonic()
+    held = await recovery.run(
+        store, recovery.find_all_held(claim.prefix, claim.queues, claim.holder)
+    )
     for queue in claim.queues:
         keys = QueueKeys(claim.prefix, queue)
-        await store.run(renew_held(keys, claim.holder, lock_ms=claim.lock_ms))
+        pairs = [(job.id, job.token) for job in held if job.queue == queue]
+        if pairs:
+            await store.run(holding.extend_locks(keys, pairs, lock_ms=claim.lock_ms))
+        await store.run(registry.beat_for(keys, claim.holder, clock=ServerClock()))
     return started_at + claim.lock_ms / 1_000 * (1 - MARGIN)

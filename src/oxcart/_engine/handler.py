@@ -87,6 +87,11 @@ class Handlers:
     on_failure: OnFailure | None = None
     backoff_strategies: Mapping[str, BackoffStrategy] = field(default_factory=dict)
 
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """The job names that have a handler; ``None``: any name."""
+        return None if self.fallback is not None else tuple(sorted(self.by_name))
+
     def find(self, name: str) -> Handler | None:
         """The handler of a job name, if there is one."""
         return self.by_name.get(name, self.fallback)

@@ -7,12 +7,14 @@ It also looks once a second whether somebody asked to cancel a job that runs her
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from oxcart._engine.hold import Hold
+from oxcart._engine.registrar import Registrar
 from oxcart._store.calls import holding
 from oxcart._store.connection import Timeouts
 from oxcart._store.location import Location
@@ -45,6 +47,7 @@ class LockKeeper:
         lock_ms: how long a lock lasts from each renewal.
         kept_until: until when somebody else keeps a lock that we kept until a time, both in
             monotonic seconds.
+        registrar: sends heartbeats and recovers the jobs of dead workers, from the same thread.
     """
 
     def __init__(
@@ -54,12 +57,14 @@ class LockKeeper:
         *,
         lock_ms: int,
         kept_until: Callable[[float], float] = lambda _: 0.0,
+        registrar: Registrar | None = None,
     ) -> None:
         # A reply must not be waited for until the locks are gone.
         patience = Timeouts(connect=timeouts.connect, command=f"{max(50, lock_ms // 6)}ms")
         self._store = SyncStore(location, timeouts=patience)
         self._lock_ms = lock_ms
         self.kept_until = kept_until
+        self._registrar = registrar
         self._queues: dict[str, _QueueHolds] = {}
         self._guard = threading.Lock()
         self._stopping = threading.Event()
@@ -78,6 +83,8 @@ class LockKeeper:
         """Stop the thread and close its connection. Locks still held run out by themselves."""
         self._stopping.set()
         self._thread.join()
+        if self._registrar is not None:
+            self._registrar.leave(self._store)
         self._store.close()
 
     def keep(self, keys: QueueKeys, holds: Collection[Hold]) -> None:
@@ -97,19 +104,26 @@ class LockKeeper:
         return started_at + self._lock_ms / 1_000 * (1 - MARGIN)
 
     def _run(self) -> None:
-        beat_s = self._lock_ms / 3_000
+        renew_s = self._lock_ms / 3_000
         now = time.monotonic()
-        renew_at, look_at = now + beat_s, now + CANCEL_CHECK_S
-        while not self._stopping.wait(max(0.0, min(renew_at, look_at) - time.monotonic())):
+        renew_at, look_at = now + renew_s, now + CANCEL_CHECK_S
+        beat_at = math.inf if self._registrar is None else now
+        while not self._stopping.wait(max(0.0, min(renew_at, look_at, beat_at) - time.monotonic())):
             now = time.monotonic()
             if now >= renew_at:
                 renewed = [self._renew(held) for held in self._snapshot()]
                 self._give_up_expired()
-                wait_s = beat_s if all(renewed) else min(RETRY_S, self._lock_ms / 10_000)
-                renew_at = now + wait_s
+                if not all(renewed):
+                    # First the locks: what else is asked would only be waited for.
+                    renew_at = now + min(RETRY_S, self._lock_ms / 10_000)
+                    continue
+                renew_at = now + renew_s
             if now >= look_at:
                 self._cancel_requested()
                 look_at = now + CANCEL_CHECK_S
+            if self._registrar is not None and now >= beat_at:
+                self._registrar.beat(self._store)
+                beat_at = now + self._registrar.beat_s
 
     def _cancel_requested(self) -> None:
         """Tell the jobs of this process that somebody asked to cancel."""

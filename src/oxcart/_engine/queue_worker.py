@@ -115,6 +115,8 @@ class QueueWorker:
             clock,
             interval_ms=options.stalled_interval_ms,
             max_stalled=options.max_stalled,
+            lock_ms=keeper.lock_ms,
+            holder=holder,
         )
         self._unused_markers = asyncio.Event()
         steppers = [

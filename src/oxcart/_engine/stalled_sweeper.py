@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 from oxcart._model.clock import Clock
+from oxcart._model.registry import DEAD_BEATS, beat_ms
 from oxcart._store.calls.holding import recover_stalled
 from oxcart._store.store import Store
 from oxcart._wire.keys import QueueKeys
@@ -25,36 +26,57 @@ class StalledSweeper:
         clock: what the time is.
         interval_ms: the interval.
         max_stalled: how often a job may be recovered before it is failed.
+        lock_ms: how long the locks of the queue's workers last.
+        holder: the worker, as it is registered.
     """
 
     def __init__(
-        self, store: Store, keys: QueueKeys, clock: Clock, *, interval_ms: int, max_stalled: int
+        self,
+        store: Store,
+        keys: QueueKeys,
+        clock: Clock,
+        *,
+        interval_ms: int,
+        max_stalled: int,
+        lock_ms: int,
+        holder: str,
     ) -> None:
         self._store = store
         self._keys = keys
         self._clock = clock
         self._interval_ms = interval_ms
         self._max_stalled = max_stalled
+        self._beat_ms = beat_ms(lock_ms)
+        self._holder = holder
 
     async def run(self) -> None:
         """Check until cancelled. A check that fails is left to the next one."""
+        wait_ms: float = self._interval_ms
         while True:
-            await asyncio.sleep(self._interval_ms / 1_000)
-            await self.check()
+            await asyncio.sleep(wait_ms / 1_000)
+            is_done = await self.check() is not None
+            wait_ms = self._interval_ms if is_done else min(self._beat_ms, self._interval_ms)
 
-    async def check(self) -> list[str]:
-        """Run one check; gives the ids that went back to wait."""
+    async def check(self) -> list[str] | None:
+        """Run one check.
+
+        Returns:
+            The ids that went back to wait; ``None`` if it is too early to check, because the server
+            was away: then heartbeats are waited for.
+        """
         call = recover_stalled(
             self._keys,
             clock=self._clock,
             interval_ms=self._interval_ms,
             max_stalled=self._max_stalled,
+            alive_ms=round(self._beat_ms * DEAD_BEATS),
+            holder=self._holder,
         )
         try:
             recovered = await self._store.run(call)
         except StoreError as error:
             log.warning("stalled.check_failed queue=%s: %s", self._keys.queue, error)
             return []
-        for job_id in recovered:
+        for job_id in recovered or ():
             log.warning("stalled.recovered queue=%s job_id=%s", self._keys.queue, job_id)
         return recovered

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from oxcart._model.json import JsonValue
+from oxcart._model.registry import RegisteredWorker
 from oxcart._model.states import JobState, finished_state
 from oxcart._model.watching import Metrics, QueueFigures, QueueMeta, WorkerInfo
 from oxcart._queue.base import QueueBase
-from oxcart._store.calls import watching
+from oxcart._store.calls import registry, watching
 from oxcart._wire.codec import encode_json
 from oxcart._wire.events import EVENT_FIELD, EventName
 from oxcart.errors import ConfigError
@@ -40,6 +41,15 @@ class QueueWatching(QueueBase):
         nodes = await self._store.run_everywhere(watching.list_clients())
         found = [watching.workers_of(self._keys, clients) for clients in nodes]
         return max(found, key=len)  # in a cluster, a worker waits at the node of its queue
+
+    async def get_registered_workers(self) -> list[RegisteredWorker]:
+        """The workers that registered themselves with the queue, the latest heartbeat first.
+
+        They tell their host, their build and the job names that they have a handler for. One that
+        was killed stays for some seconds, until its jobs were recovered; see ``is_alive``.
+        BullMQ's workers do not register.
+        """
+        return await self._store.run(registry.read_workers(self._keys, clock=self._clock))
 
     async def get_meta(self) -> QueueMeta:
         """The queue's own settings."""

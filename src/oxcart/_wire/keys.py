@@ -164,6 +164,16 @@ class QueueKeys:
         """Hash: a scheduler's definition (section 11.1)."""
         return f"{self.base}repeat:{scheduler_id}"
 
+    @property
+    def workers(self) -> str:
+        """Hash of our own: the registered workers, each with its record."""
+        return self.base + "oxcart:workers"
+
+    @property
+    def beats(self) -> str:
+        """Sorted set of our own: the registered workers; score: the last heartbeat, in ms."""
+        return self.base + "oxcart:beats"
+
     def private(self, kind: str, name: str) -> str:
         """A key of our own, named so that Node's clean-up tools leave it alone (section 1.2)."""
         return f"{self.base}oxcart:{kind}-{name}"

@@ -22,6 +22,7 @@ import msgspec
 
 from oxcart._engine.claim import Claim
 from oxcart._engine.loop_monitor import BlockedLoop
+from oxcart._engine.processes import parent_process
 from oxcart._engine.stacks import stack_of
 
 log = logging.getLogger("oxcart.cli")
@@ -115,6 +116,7 @@ class ParentLine:
         self.watchdog_s: float | None = watchdog_s
         self._start_s = start_s
         self._is_up = threading.Event()
+        self.process = parent_process()
 
     @classmethod
     def take_from(cls, environ: MutableMapping[str, str]) -> Self | None:
@@ -145,6 +147,10 @@ class ParentLine:
         threading.Thread(
             target=self._beat, args=(interval_s,), name="oxcart-beat", daemon=True
         ).start()
+
+    def hand_over(self, queue: str, job_id: str, token: str) -> bool:
+        """Refuse: the job is run here."""
+        return False
 
     def kept_until(self, expires_at: float) -> float:
         """Until when the parent keeps the locks that this process kept until ``expires_at``."""

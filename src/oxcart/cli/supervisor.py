@@ -17,7 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from oxcart._engine.claim import Claim, give_back
+from oxcart._engine import recovery
+from oxcart._engine.claim import Claim
 from oxcart._engine.ending import end
 from oxcart._engine.reconnect import Reconnect
 from oxcart.cli.children import Children
@@ -274,7 +275,7 @@ class Supervisor:
         reconnect, begun = Reconnect(), time.monotonic()
         while True:
             try:
-                await give_back(self._servers.of(claim), claim)
+                await recovery.run(self._servers.of(claim), _recover(claim))
             except StoreError as error:
                 if self._stop.is_set() or time.monotonic() - begun > GIVE_BACK_S:
                     log.error("supervisor.jobs_not_given_back: %s", error)  # noqa: TRY400
@@ -282,6 +283,12 @@ class Supervisor:
                 await reconnect.wait()
             else:
                 return True
+
+
+def _recover(claim: Claim) -> recovery.Procedure[int]:
+    return recovery.recover_worker(
+        claim.prefix, claim.queues, claim.holder, max_stalled=claim.max_stalled
+    )
 
 
 def _environ_of_children() -> dict[str, str]:

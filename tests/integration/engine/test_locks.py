@@ -24,6 +24,8 @@ from oxcart.errors import LockLost
 
 LOCK_S = 1.0
 """The lock time of ``QUICK``."""
+MOST_LOST = 10
+"""How often a job may lose a worker without being the only one that it ran."""
 
 
 @contextmanager
@@ -137,7 +139,8 @@ async def test_job_whose_lock_is_gone_is_cancelled_and_run_again_once_it_is_foun
     done = await job.refresh()
     assert "second run" == result
     assert ([job.id] * 2, [job.id]) == (runs, cancelled)
-    assert (1, 1, 2) == (done.stalled_count, done.attempts_made, done.attempts_started)
+    # The job did nothing wrong: its worker is alive and has lost the lock.
+    assert (0, 1, 2) == (done.stalled_count, done.attempts_made, done.attempts_started)
 
 
 async def test_result_of_a_run_that_lost_its_lock_is_not_written(
@@ -253,7 +256,7 @@ async def test_worker_lets_go_of_its_jobs_when_the_server_stands_still_too_long(
         stalled_count = (await job.refresh()).stalled_count
 
     assert let_go_after <= LOCK_S + 0.2
-    assert 1 == stalled_count
+    assert 0 == stalled_count  # both workers are alive: the job did nothing wrong
 
 
 async def test_server_that_stands_still_for_less_than_the_lock_costs_nothing(
@@ -281,7 +284,7 @@ async def test_server_that_stands_still_for_less_than_the_lock_costs_nothing(
     assert [job.id] == runs
 
 
-async def test_job_that_stalls_too_often_fails_without_being_run_again(
+async def test_job_whose_lock_is_lost_again_and_again_fails_without_being_run_again(
     app: App, queue: Queue, valkey: redis.Redis, prefix: str
 ) -> None:
     runs: list[str] = []
@@ -293,10 +296,11 @@ async def test_job_that_stalls_too_often_fails_without_being_run_again(
 
     job = await work.enqueue()
     async with running(app.worker(**QUICK, max_stalled=1)):
-        for count in (1, 2):
+        for count in range(1, MOST_LOST + 2):
             await wait_until(lambda: len(runs) == count, what=f"run {count}")  # noqa: B023
             valkey.delete(f"{prefix}:default:{job.id}:lock")
         failed = await is_in(queue, job, JobState.FAILED)
 
-    assert 2 == len(runs)
-    assert "job stalled more than allowable limit" == failed.failed_reason
+    assert MOST_LOST + 1 == len(runs)
+    assert failed.failed_reason is not None
+    assert failed.failed_reason.startswith("job stalled more than allowable limit: its worker was")

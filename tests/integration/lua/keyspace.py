@@ -11,6 +11,7 @@ from typing import Any
 
 import redis
 
+from oxcart._model.registry import ProcessInfo, WorkerRecord
 from oxcart._store.call import Call
 from oxcart._store.location import Location
 from oxcart._store.store import Store
@@ -137,6 +138,16 @@ def child(parent: Keyspace, parent_id: str, *, flag: str = "", **changes: str) -
         parent=json.dumps(link, separators=(",", ":")),
         **changes,
     )
+
+
+def record(**changes: Any) -> WorkerRecord:
+    """The record of a registered worker."""
+    given: dict[str, Any] = {
+        "holder": "0123456789abcdef", "name": "worker", "process": ProcessInfo(host="h", pid=7),
+        "queues": ("q",), "job_names": ("n",), "concurrency": 1, "lock_ms": 30_000,
+        "max_stalled": 1, "version": "1", **changes,
+    }  # fmt: skip
+    return WorkerRecord(**given)
 
 
 def make_store(url: str) -> Store:

@@ -1,20 +1,19 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from tests.integration.lua.keyspace import Keyspace, Table, job
+from tests.integration.lua.keyspace import NOW, Keyspace, Table, job
 
-from oxcart._store.calls.holding import recover_held
+from oxcart._store.calls.holding import Ran, find_held, recover_held
 
 REASON = "job stalled more than allowable limit"
 HOLDER = "0123456789abcdef"
 
 
-async def recover(space: Keyspace, *, max_stalled: int = 1) -> list[str]:
-    recovered: list[str] = await space.run(
-        recover_held(space.keys, HOLDER, max_stalled=max_stalled)
-    )
+async def recover(space: Keyspace, *, max_stalled: int = 1, how: Ran = "alone") -> list[str]:
+    """Find what the holder holds, and give it back."""
+    _, found = await space.run(find_held(space.keys, HOLDER, offset=0, count=1_000))
+    call = recover_held(space.keys, found, max_stalled=max_stalled, how=how)
+    recovered: list[str] = await space.run(call)
     return recovered
 
 
@@ -63,13 +62,42 @@ async def test_job_recovered_too_often_is_to_be_failed_by_whoever_takes_it(
     assert space.read()["1"].get("defa") == (REASON if is_failed else None)
 
 
-async def test_job_of_a_living_scheduler_is_given_back_for_ever(space: Keyspace) -> None:
-    space.write({"active": ["1"], "1": job(rjk="s", stc="9"), "1:lock": f"{HOLDER}:1"})
-    space.write({"repeat": {"s": 1.0}})
+@pytest.mark.parametrize(
+    ("pending_ms", "is_failed"), [(NOW, False), (NOW + 1_000, True)], ids=["pending", "succeeded"]
+)
+async def test_job_of_a_scheduler_is_failed_only_once_its_successor_is_made(
+    space: Keyspace, pending_ms: int, is_failed: bool
+) -> None:
+    job_id = f"repeat:s:{NOW}"
+    space.write({"active": [job_id], job_id: job(rjk="s", stc="1"), f"{job_id}:lock": HOLDER})
+    space.write({"repeat": {"s": pending_ms}})
 
     await recover(space)
 
-    assert "defa" not in space.read()["1"]
+    assert ("defa" in space.read()[job_id]) == is_failed
+
+
+async def test_jobs_that_ran_beside_others_count_nothing_and_are_to_run_alone(
+    space: Keyspace,
+) -> None:
+    space.write({"active": ["1"], "1": job(stc="1"), "1:lock": f"{HOLDER}:1"})
+
+    await recover(space, how="beside")
+
+    assert job(stc="1", **{"ox:lost": "1", "ox:alone": "1"}) == space.read()["1"]
+
+
+async def test_job_that_is_lost_again_and_again_beside_others_is_failed_in_the_end(
+    space: Keyspace,
+) -> None:
+    space.write({"active": ["1"], "1": job(**{"ox:lost": "10"}), "1:lock": f"{HOLDER}:1"})
+
+    await recover(space, how="beside")
+
+    assert (
+        f"{REASON}: its worker was lost 11 times while it ran beside other jobs"
+        == (space.read()["1"]["defa"])
+    )
 
 
 @pytest.mark.parametrize(
@@ -107,19 +135,3 @@ async def test_jobs_given_back_wake_nobody_on_a_paused_queue(space: Keyspace) ->
     await recover(space)
 
     assert "marker" not in space.read()
-
-
-async def test_worker_of_many_jobs_among_many_more(space: Keyspace) -> None:
-    """More than one command could take."""
-    pipeline: Any = space.client.pipeline()
-    for number in range(6_000):
-        pipeline.rpush(space.keys.active, f"j{number}")
-        if number % 3 == 0:
-            pipeline.hset(f"{space.keys.base}j{number}", mapping=job())
-            pipeline.set(f"{space.keys.base}j{number}:lock", f"{HOLDER}:{number}")
-    pipeline.execute()
-
-    recovered = await recover(space)
-
-    assert recovered == [f"j{number}" for number in range(0, 6_000, 3)]
-    assert space.client.llen(space.keys.active) == 4_000

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.integration.lua.keyspace import NOW, Keyspace, Table, job
+from tests.integration.lua.keyspace import NOW, Keyspace, Table, job, record
 
 from oxcart._store.calls.holding import recover_stalled
+from oxcart._store.calls.registry import beat
 
 REASON = "job stalled more than allowable limit"
 
@@ -22,6 +23,24 @@ async def check_if_due(
     )
     recovered: list[str] = await space.run(call)
     return recovered
+
+
+async def test_check_waits_for_heartbeats_after_the_server_was_away(space: Keyspace) -> None:
+    asking = record()
+    await space.run(beat(space.keys, asking, clock=space.clock, missed_ms=1_000))
+    space.clock.ms += 11_000
+    before = {"active": ["1"], "1": job(pb="other"), "stalled": {"1"}}
+    space.write(before)
+    call = recover_stalled(
+        space.keys, clock=space.clock, interval_ms=500, max_stalled=1, holder=asking.holder
+    )
+
+    assert await space.run(call) is None
+    untouched = space.read()
+    await space.run(beat(space.keys, asking, clock=space.clock, missed_ms=1_000))
+
+    assert before == untouched
+    assert ["1"] == await space.run(call)
 
 
 async def test_lockless_job_is_marked_first_and_recovered_by_the_second_check(
@@ -67,16 +86,55 @@ async def test_job_recovered_too_often_is_to_be_failed_by_whoever_takes_it(
 
 
 @pytest.mark.parametrize(
-    "scheduler", [{"repeat": {"s": 1.0}}, {"repeat:s": {"name": "n"}}], ids=["entry", "hash"]
+    ("pending_ms", "is_failed"), [(NOW, False), (NOW + 1_000, True)], ids=["pending", "succeeded"]
 )
-async def test_job_of_a_living_scheduler_is_recovered_for_ever(
-    space: Keyspace, scheduler: Table
+async def test_job_of_a_scheduler_is_failed_only_once_its_successor_is_made(
+    space: Keyspace, pending_ms: int, is_failed: bool
 ) -> None:
-    space.write({"active": ["1"], "1": job(rjk="s", stc="9"), "stalled": {"1"}, **scheduler})
+    job_id = f"repeat:s:{NOW}"
+    space.write({"active": [job_id], job_id: job(rjk="s", stc="9"), "stalled": {job_id}})
+    space.write({"repeat": {"s": pending_ms}})
 
     await check(space)
 
-    assert "defa" not in space.read()["1"]
+    assert ("defa" in space.read()[job_id]) == is_failed
+
+
+async def test_jobs_of_one_worker_that_vanished_count_nothing_and_are_to_run_alone(
+    space: Keyspace,
+) -> None:
+    space.write(
+        {
+            "active": ["3", "2", "1"], "stalled": {"1", "2", "3"},
+            "1": job(pb="a"), "2": job(pb="a"), "3": job(pb="b"),
+        }
+    )  # fmt: skip
+
+    await check(space)
+
+    found = space.read()
+    beside = {"pb": "a", "ox:lost": "1", "ox:alone": "1"}
+    assert [job(**beside), job(**beside), job(pb="b", stc="1")] == [found[key] for key in "123"]
+
+
+async def test_job_of_a_worker_that_is_alive_counts_nothing(space: Keyspace) -> None:
+    """Its lock ran out because the worker was cut off from the server: the job did nothing."""
+    await space.run(beat(space.keys, record(name="a"), clock=space.clock, missed_ms=1_000))
+    space.write({"active": ["1"], "1": job(pb="a"), "stalled": {"1"}})
+
+    await check(space)
+
+    assert job(pb="a", **{"ox:lost": "1"}) == space.read()["1"]
+
+
+async def test_job_of_a_worker_without_a_recent_heartbeat_counts(space: Keyspace) -> None:
+    await space.run(beat(space.keys, record(name="a"), clock=space.clock, missed_ms=1_000))
+    space.clock.ms += 11_000
+    space.write({"active": ["1"], "1": job(pb="a"), "stalled": {"1"}})
+
+    await check(space)
+
+    assert job(pb="a", stc="1") == space.read()["1"]
 
 
 async def test_job_of_a_scheduler_that_is_gone_is_not(space: Keyspace) -> None:

@@ -114,7 +114,7 @@ async def stalled_check(session: Session, step: Step) -> list[str]:
         interval_ms=worker.get("stalledInterval", STALLED_INTERVAL_MS),
         max_stalled=worker.get("maxStalledCount", 1),
     )
-    return await session.store.run(call)
+    return await session.store.run(call) or []
 
 
 async def _record(session: Session, step: Step) -> JobRecord:

@@ -41,7 +41,9 @@ def recover(driver: Driver, name: str, *, most: int) -> None:
     keys = driver.keys[name]
     driver.server.client.delete(keys.stalled_check)
     call = holding.recover_stalled(keys, clock=driver, interval_ms=10_000, max_stalled=most)
-    check_stalled(driver.world, driver.world.queues[name], driver.run(call), most)
+    recovered = driver.run(call)
+    assert recovered is not None
+    check_stalled(driver.world, driver.world.queues[name], recovered, most)
 
 
 def _stop_schedulers(driver: Driver, name: str) -> None:

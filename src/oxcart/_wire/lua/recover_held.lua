@@ -1,5 +1,5 @@
 -- Gives back at once what a worker held whose process has died: the stalled check (wire format,
--- section 7.11) for its jobs alone. What another worker has taken meanwhile is not touched.
+-- section 7.11) for these jobs alone. A job whose lock has another token is not touched.
 -- Replies: ids given back.
 -- Events: waiting (prev active), then stalled, a job.
 local base_key = KEYS[1] -- start of every job's key
@@ -8,27 +8,34 @@ local active_key = KEYS[3] -- list
 local stalled_key = KEYS[4] -- set
 local marker_key = KEYS[5] -- sorted set
 local meta_key = KEYS[6] -- hash
-local repeat_key = KEYS[7] -- sorted set of schedulers
-local events_key = KEYS[8] -- stream
-local holder = ARGV[1] -- what the tokens of the worker's locks begin with
-local max_stalled = ARGV[2] -- recoveries allowed before a job is failed
+local events_key = KEYS[7] -- stream
+local repeat_key = KEYS[8] -- sorted set of schedulers
+local max_stalled = ARGV[1] -- recoveries allowed before a job is failed
+local how = ARGV[2] -- how the jobs ran: see lib/recover
+local reason = ARGV[3] -- why a job is failed, with %d for how often; empty: the usual text
+local argv = ARGV -- from 4 on, a job: id, token
 
 --- @include "lib/jobs"
 --- @include "lib/events"
 --- @include "lib/ready"
 --- @include "lib/recover"
---- @include "lib/held"
+
+local FIRST, WIDTH = 4, 2
 
 local keys = {
   base = base_key, wait = wait_key, active = active_key, marker = marker_key, meta = meta_key,
-  repeats = repeat_key, events = events_key,
+  events = events_key, repeats = repeat_key,
 }
 local recovered = {}
-for _, job in ipairs(held_by(holder, base_key, active_key)) do
-  redis.call('DEL', job[2])
-  redis.call('SREM', stalled_key, job[1])
-  if recover(keys, job[1], max_stalled) then
-    recovered[#recovered + 1] = job[1]
+for at = FIRST, #argv, WIDTH do
+  local job_id = argv[at]
+  local lock_key = base_key .. job_id .. ':lock' -- the job's own key
+  if redis.pcall('GET', lock_key) == argv[at + 1] then
+    redis.call('DEL', lock_key)
+    redis.call('SREM', stalled_key, job_id)
+    if recover(keys, job_id, max_stalled, how, reason ~= '' and reason) then
+      recovered[#recovered + 1] = job_id
+    end
   end
 end
 if #recovered > 0 then
