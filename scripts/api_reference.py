@@ -44,9 +44,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Flows": ("FlowProducer", "Flow", "FlowNode", "FlowJob", "Dependencies", "DependencyCounts"),
     "Schedulers": ("Schedule", "SchedulerInfo"),
     "Watching": (
-        "QueueEvents", "QueueEvent", "EventName", "QueueFigures", "Metrics", "WorkerInfo",
-        "RegisteredWorker", "WorkerRecord", "ProcessInfo",
-        "QueueMeta",
+        "QueueEvents", "QueueEvent", "EventName", "QueueFigures", "QueueAnomalies", "Metrics",
+        "WorkerInfo", "RegisteredWorker", "WorkerRecord", "ProcessInfo", "QueueMeta",
     ),
     "Values": (
         "JobRecord", "JobState", "JobCounts", "JobLogs", "JsonValue", "Duration", "Timeouts",

@@ -24,7 +24,7 @@ _HOMES = {
     "_model.registry": "ProcessInfo RegisteredWorker WorkerRecord",
     "_model.schedule": "Schedule SchedulerInfo",
     "_model.states": "JobState",
-    "_model.watching": "Metrics QueueFigures QueueMeta WorkerInfo",
+    "_model.watching": "Metrics QueueAnomalies QueueFigures QueueMeta WorkerInfo",
     "_store.connection": "Timeouts",
     "app": "App AppWorker",
     "definition": "JobDefinition",

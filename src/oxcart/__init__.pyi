@@ -14,7 +14,7 @@ from oxcart._model.options import Backoff, JobOptions, Retention, exponential, f
 from oxcart._model.registry import ProcessInfo, RegisteredWorker, WorkerRecord
 from oxcart._model.schedule import Schedule, SchedulerInfo
 from oxcart._model.states import JobState
-from oxcart._model.watching import Metrics, QueueFigures, QueueMeta, WorkerInfo
+from oxcart._model.watching import Metrics, QueueAnomalies, QueueFigures, QueueMeta, WorkerInfo
 from oxcart._store.connection import Timeouts
 from oxcart._version import __version__ as __version__
 from oxcart.app import App, AppWorker
@@ -72,6 +72,7 @@ __all__ = [
     "ProcessInfo",
     "Provided",
     "Queue",
+    "QueueAnomalies",
     "QueueEvent",
     "QueueEvents",
     "QueueFigures",

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from oxcart._model.job import JobCounts
 from oxcart._model.states import JobState
 from oxcart.app import App
-from oxcart.errors import StoreError
+from oxcart.errors import StoreError, StoreUnavailable
 from oxcart.exports.jobs import QUEUE as EXPORT_QUEUE
 from oxcart.mail.jobs import QUEUE as EMAIL_QUEUE
+from oxcart.queue import Queue
+from oxcart.queue_status import LATELY_MINUTES, LiveWorker, QueueStatus
 from oxcart.settings import Settings
 from oxcart.sqs.broker import built_in_broker
 
 QUEUES = (EMAIL_QUEUE, EXPORT_QUEUE)
 BROKER_NAMES = {"redis": "Redis", "sqs": "SQS"}
 """What people call the places where jobs wait."""
-MAX_FAILED = 10
-"""A queue with more failed jobs than this is degraded."""
 CLEAN_LIMIT = 10_000
 """How many jobs of a state one clean-up removes at the most."""
 
@@ -29,43 +29,18 @@ Health = Literal["healthy", "degraded", "unhealthy"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QueueStatus:
-    """How a queue is.
-
-    Attributes:
-        name: the queue.
-        is_healthy: whether it has no more failed jobs than is usual.
-        counts: how many jobs are in each state.
-    """
-
-    name: str
-    is_healthy: bool
-    counts: JobCounts
-
-    def as_dict(self) -> dict[str, object]:
-        """The status with the names that the old system's callers know."""
-        return {
-            "name": self.name,
-            "isHealthy": self.is_healthy,
-            "waitingCount": self.counts.waiting + self.counts.prioritized,
-            "activeCount": self.counts.active,
-            "completedCount": self.counts.completed,
-            "failedCount": self.counts.failed,
-            "delayedCount": self.counts.delayed,
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SystemStatus:
     """How the queues are.
 
     Attributes:
-        overall_status: unhealthy if where the jobs wait cannot be reached, degraded when a queue
-            has many failed jobs.
+        overall_status: unhealthy if where the jobs wait cannot be reached, degraded when something
+            is wrong with a queue.
         is_connected: whether that answered.
         queues: each queue; none if it did not.
         timestamp: when this was found.
         broker: where the jobs wait: ``redis`` or ``sqs``.
+        url: the URL of Redis without its password; ``None`` if it is not known.
+        error: why it could not be reached; ``None`` if it answered.
     """
 
     overall_status: Health
@@ -73,15 +48,19 @@ class SystemStatus:
     queues: tuple[QueueStatus, ...]
     timestamp: datetime
     broker: str = "redis"
+    url: str | None = None
+    error: str | None = None
 
     def as_dict(self) -> dict[str, object]:
-        """The status with the names that the old system's callers know.
+        """The status with the names that the old system's callers know, and further ones.
 
-        Of jobs in SQS it says ``sqsConnected`` instead of ``redisConnected``.
+        Of jobs in SQS it has ``sqsConnected`` instead of ``redisConnected``, and so on.
         """
         return {
             "overallStatus": self.overall_status,
             f"{self.broker}Connected": self.is_connected,
+            f"{self.broker}Url": self.url,
+            f"{self.broker}Error": self.error,
             "queues": [queue.as_dict() for queue in self.queues],
             "timestamp": self.timestamp.isoformat(),
         }
@@ -109,14 +88,16 @@ async def get_all_queue_status(
         asked = [open_app.queue(name) for name in queues]
         broker = next((queue.broker for queue in asked), "redis")
         try:
-            found = [_judge(queue.name, await queue.get_counts()) for queue in asked]
-        except StoreError:
+            found = [await _status_of(queue) for queue in asked]
+        except StoreError as error:
             return SystemStatus(
                 overall_status="unhealthy",
                 is_connected=False,
                 queues=(),
                 timestamp=now,
                 broker=broker,
+                url=open_app.server_url,
+                error=_without_call(error),
             )
         is_healthy = all(queue.is_healthy for queue in found)
         return SystemStatus(
@@ -125,6 +106,7 @@ async def get_all_queue_status(
             queues=tuple(found),
             timestamp=now,
             broker=broker,
+            url=open_app.server_url,
         )
 
 
@@ -189,8 +171,41 @@ async def _counts(queue: str, app: App | None) -> JobCounts:
         return await open_app.queue(queue).get_counts()
 
 
-def _judge(name: str, counts: JobCounts) -> QueueStatus:
-    return QueueStatus(name=name, is_healthy=counts.failed <= MAX_FAILED, counts=counts)
+async def _status_of(queue: Queue) -> QueueStatus:
+    """Read how a queue is: a handful of commands, with any backlog."""
+    if queue.broker == "sqs":  # which knows no more
+        counts = await queue.get_counts()
+        return QueueStatus(name=queue.name, counts=counts, failed_lately_count=counts.failed)
+    figures = await queue.get_figures()
+    anomalies = await queue.find_anomalies(failed_within=timedelta(minutes=LATELY_MINUTES))
+    oldest_ms = figures.oldest_waiting_ms
+    return QueueStatus(
+        name=queue.name,
+        counts=JobCounts(**{state.name.lower(): n for state, n in figures.counts.items()}),
+        is_paused=figures.is_paused,
+        oldest_waiting_s=None if oldest_ms is None else oldest_ms / 1_000,
+        failed_lately_count=anomalies.failed_count,
+        unlocked_count=anomalies.unlocked_count,
+        waiting_names=anomalies.names,
+        workers=await _live_workers(queue),
+    )
+
+
+async def _live_workers(queue: Queue) -> tuple[LiveWorker, ...] | None:
+    """The live workers of a queue; ``None`` where the server does not list its connections."""
+    try:
+        connected = await queue.get_workers()
+    except StoreUnavailable:
+        raise
+    except StoreError:
+        return None
+    return tuple(LiveWorker(name=worker.name) for worker in connected)
+
+
+def _without_call(error: StoreError) -> str:
+    """The text of an error without the name of the call that met it."""
+    call, separator, text = str(error).partition(": ")
+    return text if separator and " " not in call else str(error)
 
 
 @asynccontextmanager

@@ -51,6 +51,24 @@ class QueueFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QueueAnomalies:
+    """What may be wrong with a queue, found by looking at some of its jobs at one moment.
+
+    Attributes:
+        unlocked_count: active jobs without a lock: their worker died, and the stalled check has not
+            recovered them yet. Of the first 500 active jobs.
+        failed_count: jobs that failed for good lately and are kept.
+        names: the names of jobs that wait to be run, with how many of the jobs that were looked at
+            have them: at most 500 of each end of the lists. Jobs that are not due are left out,
+            unless a worker put them back because it does not know their name or payload.
+    """
+
+    unlocked_count: int
+    failed_count: int
+    names: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerInfo:
     """A connected worker of a queue, in whatever language it is written.
 

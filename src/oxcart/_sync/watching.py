@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+from oxcart._model.duration import Duration, to_ms
 from oxcart._model.json import JsonValue
 from oxcart._model.registry import RegisteredWorker
 from oxcart._model.states import JobState, finished_state
-from oxcart._model.watching import Metrics, QueueFigures, QueueMeta, WorkerInfo
+from oxcart._model.watching import Metrics, QueueAnomalies, QueueFigures, QueueMeta, WorkerInfo
 from oxcart._store.calls import registry, watching
 from oxcart._sync.base import QueueBase
 from oxcart._wire.codec import encode_json
@@ -24,6 +25,17 @@ class QueueWatching(QueueBase):
         """
         replies = self._store.run_all(watching.get_figures(self._keys))
         return watching.figures_of(replies, self._clock.now_ms())
+
+    def find_anomalies(self, *, failed_within: Duration = "15m") -> QueueAnomalies:
+        """Look for what may be wrong: jobs without a lock, recent failures, names that wait.
+
+        It looks at a limited number of jobs and costs as much with a million jobs as with ten.
+
+        Args:
+            failed_within: how long ago jobs may have failed to be counted.
+        """
+        lately_ms = to_ms(failed_within, what="failed_within")
+        return self._store.run(watching.find_anomalies(self._keys, self._clock, lately_ms))
 
     def get_metrics(self, state: JobState, *, start: int = 0, end: int = -1) -> Metrics:
         """How many jobs completed or failed, in all and a minute.

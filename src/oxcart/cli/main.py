@@ -159,13 +159,18 @@ def status(
     ] = None,
     *,
     output: Annotated[str, typer.Option("--output", "-o", help="table or json.")] = "table",
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --output json.")] = False,
 ) -> None:
-    """Show how the queues and the database are. Exits 0 when healthy, 1 when not."""
+    """Show how the queues, their workers and the database are.
+
+    Exits 0 when all is healthy, 1 when something is wrong with a queue, and 3 when Redis or the
+    database cannot be reached.
+    """
     from oxcart.cli.status import show_status
 
     if output not in ("table", "json"):
         raise typer.BadParameter(f"{output!r} is neither table nor json", param_hint="--output")
-    _run(show_status(app, as_json=output == "json"))
+    _run(show_status(app, as_json=as_json or output == "json"))
 
 
 @cli.command()

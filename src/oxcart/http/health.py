@@ -4,7 +4,8 @@
 is *degraded* (200), although the queues' own check then says ``unhealthy``: the API goes on working
 without it (exports are taken in and wait, e-mails are sent by the caller), so a load balancer or
 an orchestrator that acts on the status must not take every API process away at the moment when it
-is the part that still works. More than ten failed jobs in a queue is *degraded* as well.
+is the part that still works. Whatever is wrong with a queue (``oxcart.queue_status``) is *degraded*
+as well, such as more than ten jobs that failed lately.
 
 Anyone may ask, so the report says nothing that an outsider may not know: fixed sentences, no
 addresses and no error texts. Checks run at the same time, each at most ``CHECK_SECONDS``; a report
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Literal
 
 from oxcart.http.fresh import Fresh
 from oxcart.operations import BROKER_NAMES, get_all_queue_status
+from oxcart.queue_status import ProblemKind
 
 if TYPE_CHECKING:
     from oxcart.system import System
@@ -31,6 +33,16 @@ log = logging.getLogger("oxcart.http")
 
 CHECK_SECONDS = 2.0
 FRESH_SECONDS = 1.0
+
+SENTENCES = {
+    ProblemKind.PAUSED: "paused",
+    ProblemKind.NO_WORKER: "jobs are ready and no worker is connected in",
+    ProblemKind.UNKNOWN_NAME: "no live worker knows some of the jobs in",
+    ProblemKind.LONG_WAIT: "jobs have been ready for long in",
+    ProblemKind.NO_LOCK: "workers died with jobs of",
+    ProblemKind.FAILURES: "many failed jobs in",
+}
+"""What anyone may know of a problem; the queues' names follow."""
 
 Status = Literal["healthy", "degraded", "unhealthy"]
 
@@ -94,10 +106,15 @@ class HealthProbe:
         if not status.is_connected:
             where = BROKER_NAMES[status.broker]
             return Check(status="unhealthy", error=f"{where} does not answer")
-        crowded = [queue.name for queue in status.queues if not queue.is_healthy]
-        if crowded:
-            names = ", ".join(crowded)
-            return Check(status="degraded", error=f"many failed jobs in: {names}")
+        queues_by_kind: dict[ProblemKind, list[str]] = {}
+        for queue in status.queues:
+            for problem in queue.problems:
+                queues_by_kind.setdefault(problem.kind, []).append(queue.name)
+        if queues_by_kind:
+            sentences = [
+                f"{SENTENCES[kind]}: {', '.join(names)}" for kind, names in queues_by_kind.items()
+            ]
+            return Check(status="degraded", error="; ".join(sentences))
         return Check(status="healthy")
 
 

@@ -87,12 +87,12 @@ def test_status_shows_the_queues_and_exits_0_when_all_is_healthy(
     assert ["email", "export"] == [queue["name"] for queue in report["queues"]]
 
 
-def test_status_exits_1_and_says_unhealthy_without_redis(tmp_path: Path) -> None:
+def test_status_exits_3_and_says_unhealthy_without_redis(tmp_path: Path) -> None:
     env = environment(tmp_path, REDIS_URL="redis://127.0.0.1:1/0")
 
     done = run("status", "-o", "json", env=env)
 
-    assert 1 == done.returncode
+    assert 3 == done.returncode
     assert "unhealthy" == json.loads(done.stdout)["overallStatus"]
 
 
@@ -140,7 +140,7 @@ def test_status_counts_the_database_in(tmp_path: Path, valkey_url: str, prefix: 
 
     done = run("status", "-o", "json", env=env)
 
-    assert 1 == done.returncode
+    assert 3 == done.returncode
     assert "unhealthy" == json.loads(done.stdout)["overallStatus"]
 
 

@@ -10,26 +10,26 @@ import httpx2
 import pytest
 from tests.unit.http.fakes import FakeSystem
 
+from oxcart import JobCounts
 from oxcart.database.errors import DatabaseUnavailable
 from oxcart.http.health import HealthProbe
+from oxcart.queue_status import LiveWorker, QueueStatus
 
 
-@dataclass
-class QueueReport:
-    name: str
-    is_healthy: bool = True
+def status_of(name: str, **facts: Any) -> QueueStatus:
+    return QueueStatus(name=name, counts=JobCounts(), **facts)
 
 
 @dataclass
 class QueuesReport:
     is_connected: bool = True
     broker: str = "redis"
-    queues: list[QueueReport] = field(default_factory=list)
+    queues: list[QueueStatus] = field(default_factory=list)
 
 
 @pytest.fixture
 def queues(monkeypatch: pytest.MonkeyPatch) -> QueuesReport:
-    report = QueuesReport(queues=[QueueReport("email"), QueueReport("export")])
+    report = QueuesReport(queues=[status_of("email"), status_of("export")])
 
     async def get_all_queue_status(app: object) -> QueuesReport:
         return report
@@ -74,10 +74,31 @@ async def test_what_does_not_answer_is_named_as_it_is(
     assert check == response.json()["checks"]["queues"]
 
 
+async def test_whatever_is_wrong_with_a_queue_is_degraded_and_shows_no_job_name(
+    anonymous: httpx2.AsyncClient, queues: QueuesReport
+) -> None:
+    worker = LiveWorker(name="w", job_names=("welcome",), is_registered=True)
+    queues.queues[:] = [
+        status_of("email", is_paused=True, waiting_names={"secret": 1}, workers=(worker,)),
+        status_of("export", is_paused=True, oldest_waiting_s=3_600, unlocked_count=1),
+        status_of("none", waiting_names={"secret": 2}, workers=()),
+    ]
+
+    response = await anonymous.get("/api/health")
+
+    assert (200, "degraded") == (response.status_code, response.json()["status"])
+    assert {
+        "status": "degraded",
+        "error": "paused: email, export; no live worker knows some of the jobs in: email; "
+        "jobs have been ready for long in: export; workers died with jobs of: export; "
+        "jobs are ready and no worker is connected in: none",
+    } == response.json()["checks"]["queues"]
+
+
 async def test_many_failed_jobs_are_degraded_and_named(
     anonymous: httpx2.AsyncClient, queues: QueuesReport
 ) -> None:
-    queues.queues[1].is_healthy = False
+    queues.queues[1] = status_of("export", failed_lately_count=11)
 
     response = await anonymous.get("/api/health")
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from oxcart._model.clock import Clock
 from oxcart._model.states import JobState
-from oxcart._model.watching import Metrics, QueueFigures, QueueMeta, WorkerInfo
+from oxcart._model.watching import Metrics, QueueAnomalies, QueueFigures, QueueMeta, WorkerInfo
 from oxcart._store.call import Call, command, script_call
 from oxcart._store.calls import reading, switching
 from oxcart._wire.keys import QueueKeys
@@ -24,6 +25,8 @@ COUNTED = (
 _FINISHED = (JobState.COMPLETED, JobState.FAILED)
 TRIM_BATCH = 10_000
 """How many events one call trims at the most."""
+_SAMPLE = 500
+"""How many jobs of each kind are looked at for what may be wrong."""
 _PRIORITIES = 32
 """How many priorities are looked through for the oldest job."""
 
@@ -77,6 +80,26 @@ def figures_of(replies: Sequence[Any], now_ms: int | None) -> QueueFigures:
         oldest_waiting_ms=age_ms,
         finished_counts={state: count for state, count in finished if count is not None},
     )
+
+
+def find_anomalies(keys: QueueKeys, clock: Clock, lately_ms: int) -> Call[QueueAnomalies]:
+    """Look at some of a queue's jobs for what may be wrong; it costs the same with any backlog.
+
+    Args:
+        keys: the queue.
+        clock: the time instead of the server's.
+        lately_ms: how long ago jobs may have failed to be counted.
+    """
+    return script_call(
+        "inspect_queue",
+        (
+            keys.wait, keys.paused, keys.prioritized, keys.delayed, keys.active, keys.failed,
+            keys.base,
+        ),
+        (clock.now_ms(), _SAMPLE, lately_ms),
+        _read_anomalies,
+        is_repeatable=True,
+    )  # fmt: skip
 
 
 def count_states(keys: QueueKeys) -> tuple[Call[int], ...]:
@@ -165,6 +188,18 @@ def _ready_ms(added: bytes, started: bytes | None, options: bytes | None) -> int
     When a retry became due is not kept, so its wait before that counts as well.
     """
     return max((_count(added) or 0) + read_delay_ms(options), _count(started) or 0)
+
+
+def _read_anomalies(reply: list[Any]) -> QueueAnomalies:
+    unlocked, failed, *rest = reply
+    return QueueAnomalies(
+        unlocked_count=unlocked,
+        failed_count=failed,
+        names={
+            name.decode(errors="replace"): count
+            for name, count in zip(rest[::2], rest[1::2], strict=True)
+        },
+    )
 
 
 def _count(value: bytes | None) -> int | None:
