@@ -28,6 +28,7 @@ WebUrl = Annotated[
 ]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
+Seconds = Annotated[float, msgspec.Meta(ge=0.001)]
 Rate = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Dsn = Annotated[
     str,
@@ -48,6 +49,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redis_url: RedisUrl | None = None
     """Redis or Valkey: one server, a cluster or Sentinels; without it a private Valkey is started
     in ``data_dir``."""
+    redis_connect_seconds: Seconds = 0.5
+    """How long a connection to the server may take to be made."""
+    redis_command_seconds: Seconds | None = None
+    """How long the server may be silent while a command is sent or its reply arrives; without it 5,
+    in the API 2."""
     prefix: str = "bull"
     """Prefix of every key, as BullMQ's."""
     broker: Literal["redis", "sqs"] = "redis"
@@ -170,6 +176,8 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "env": ("OXCART_ENV",),
     "data_dir": ("OXCART_DATA_DIR",),
     "redis_url": ("REDIS_URL",),
+    "redis_connect_seconds": ("OXCART_REDIS_CONNECT_SECONDS",),
+    "redis_command_seconds": ("OXCART_REDIS_COMMAND_SECONDS",),
     "prefix": ("OXCART_PREFIX",),
     "broker": ("OXCART_BROKER",),
     "sqs_queues": ("OXCART_SQS_QUEUES",),

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 CHUNK = 65_536
 THIN_CHUNK = 8_192
+SMALL_BUFFER = 32_768
 
 
 @dataclass(eq=False, slots=True)
@@ -37,9 +38,12 @@ class FaultProxy:
 
     Args:
         target: URL of the server.
+        has_small_buffers: takes from clients hardly more than it has passed on, as a line does; the
+            system would take megabytes from them at once.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, *, has_small_buffers: bool = False) -> None:
+        self._has_small_buffers = has_small_buffers
         self._port = urlsplit(target).port
         self._links: set[_Link] = set()
         self._requests_flow = asyncio.Event()
@@ -71,7 +75,11 @@ class FaultProxy:
                 task.add_done_callback(lambda _: writer.transport.abort())
                 tasks.append(task)
 
-            server = await asyncio.start_server(accept, "127.0.0.1", 0)
+            listening, limit = socket.create_server(("127.0.0.1", 0)), CHUNK
+            if self._has_small_buffers:
+                limit = THIN_CHUNK
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
+            server = await asyncio.start_server(accept, sock=listening, limit=limit)
             port = server.sockets[0].getsockname()[1]
             self.url = f"redis://127.0.0.1:{port}/0"
             try:
@@ -149,7 +157,8 @@ class FaultProxy:
         is_reply: bool,
     ) -> None:
         flow = self._replies_flow if is_reply else self._requests_flow
-        with suppress(OSError):
+        # A RuntimeError is raised by uvloop for a connection that was reset.
+        with suppress(OSError, RuntimeError):
             while chunk := await reader.read(CHUNK if self.bytes_per_s is None else THIN_CHUNK):
                 await flow.wait()
                 if self.delay_s or self.bytes_per_s:

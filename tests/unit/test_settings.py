@@ -84,6 +84,8 @@ VALUES = {
     "OXCART_BROKER": "sqs",
     "SENTRY_DSN": "https://key@some.example/1",
     "OXCART_SENTRY_SAMPLE_RATE": "0.5",
+    "OXCART_REDIS_CONNECT_SECONDS": "0.7",
+    "OXCART_REDIS_COMMAND_SECONDS": "7.5",
 }
 """For variables that do not take just any text."""
 

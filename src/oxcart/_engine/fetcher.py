@@ -24,7 +24,7 @@ from oxcart._engine.outcome_log import OnWritten, OutcomeLog
 from oxcart._engine.reconnect import Reconnect
 from oxcart._engine.running_job import CancelReason, RunningJob
 from oxcart._engine.server_time import ServerTime
-from oxcart._engine.stepper import Stepper
+from oxcart._engine.stepper import MAX_BATCH, Stepper
 from oxcart._model.outcome import Completed, Failed, GivenBack, Lost, Outcome
 from oxcart._store.calls.stepping import EndedRun, StepReply, TakenJob
 from oxcart._wire.codes import Code
@@ -33,8 +33,6 @@ from oxcart.errors import ScriptFailed
 
 log = logging.getLogger("oxcart.worker")
 
-MAX_BATCH = 500
-"""How many runs a step ends, and how many jobs it takes, at the most."""
 UNDECIDED = frozenset({NOTHING_TO_WAIT_FOR, Code.PENDING_CHILDREN, Code.FAILED_CHILDREN})
 """Answers to an outcome that the job's children do not allow."""
 MAX_LIMITED_S = 5.0
@@ -140,14 +138,15 @@ class Fetcher:
         return [self._run_lane(stepper) for stepper in self._steppers]
 
     async def _run_lane(self, stepper: Stepper) -> None:
-        while True:
-            await self._wake_up()
-            step = self._begin_step(stepper)
-            while step is not None:
-                step = await self._go_on_from(step)
-            # The other lane's step may bring jobs.
-            if self.has_nothing_to_lose and not self._in_flight:
-                self.is_idle.set()
+        with self._keeper.watching(stepper.transfer):
+            while True:
+                await self._wake_up()
+                step = self._begin_step(stepper)
+                while step is not None:
+                    step = await self._go_on_from(step)
+                # The other lane's step may bring jobs.
+                if self.has_nothing_to_lose and not self._in_flight:
+                    self.is_idle.set()
 
     def on_work(self) -> None:
         """There may be work."""
@@ -221,7 +220,7 @@ class Fetcher:
         most = self._batch if len(self._steppers) > 1 else MAX_BATCH
         ended = [self._ended.popleft() for _ in range(min(len(self._ended), most))]
         written = [item for item in ended if type(item.run.outcome) is not Lost]
-        count = self._take_count() if self._may_have_work else 0
+        count = min(self._take_count(), stepper.most_taken) if self._may_have_work else 0
         if not written and not count:
             return self._begin_step(stepper)
         # What is heard of while the step is under way counts for the next one.
@@ -230,7 +229,7 @@ class Fetcher:
         self._writing += len(written)
         self._expected += count
         started_at = time.monotonic()
-        reply = Begun(stepper.step([item.run for item in written], count))
+        reply = Begun(stepper.step([item.run for item in written], count, started_at))
         return _Step(stepper, written, count, started_at, reply)
 
     async def _go_on_from(self, step: _Step) -> _Step | None:
@@ -250,9 +249,10 @@ class Fetcher:
             self._note(reply, step)
         self._in_flight -= 1
         self._writing -= len(step.written)
+        locked_since = step.stepper.locked_since(step.started_at)  # before the next one is sent
         following = self._begin_step(step.stepper)
         self._expected -= len(taken)
-        self._launch_all(taken, step.started_at)
+        self._launch_all(taken, locked_since)
         return following
 
     async def _recover_from(self, error: ScriptFailed, step: _Step) -> None:
@@ -272,7 +272,8 @@ class Fetcher:
         self._log.dropped(reply.dropped)
         self._is_limited = reply.limited_ms > 0
         # A repeated step is answered from memory, without the jobs whose locks ran out since.
-        if step.count in (0, len(reply.taken)) or step.stepper.has_repeated:
+        has_more = step.count in (0, len(reply.taken)) or reply.is_full
+        if has_more or step.stepper.has_repeated:
             self._may_have_work = True
         else:
             self._arm()
@@ -283,8 +284,8 @@ class Fetcher:
                 least_ms = reply.next_due_ms - reply.now_ms - 1
                 self._set_due_timer(max(least_ms, self._server_time.ms_until(reply.next_due_ms)))
 
-    def _launch_all(self, taken_jobs: Sequence[TakenJob], started_at: float) -> None:
-        queue, expires_at = self._keys.queue, self._keeper.expiry_from(started_at)
+    def _launch_all(self, taken_jobs: Sequence[TakenJob], locked_since: float) -> None:
+        queue, expires_at = self._keys.queue, self._keeper.expiry_from(locked_since)
         jobs = []
         for taken in taken_jobs:
             hold = Hold(
@@ -292,7 +293,7 @@ class Fetcher:
                 self._on_lost, self._on_cancel, self._keeper.kept_until,
             )  # fmt: skip
             jobs.append(RunningJob(taken, hold))
-        # The worker stops, or the reply took longer than the locks last.
+        # The worker stops, or the reply took longer than the locks could be kept.
         if self._is_cancelling or time.monotonic() >= expires_at:
             self._ended += [_Ended(self._executor.ended(job, GivenBack()), job) for job in jobs]
             return

@@ -10,11 +10,13 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from oxcart._engine.hold import Hold
 from oxcart._engine.registrar import Registrar
+from oxcart._engine.transfer import Transfer
 from oxcart._store.calls import holding
 from oxcart._store.connection import Timeouts
 from oxcart._store.location import Location
@@ -28,6 +30,8 @@ RETRY_S = 0.5
 """How soon a renewal that failed is tried again."""
 CANCEL_CHECK_S = 1.0
 """How often it is looked whether running jobs are to be cancelled; only while some run."""
+LONG_TRANSFER = 1 / 6
+"""Share of the lock's time after which the locks of a step without a reply are renewed too."""
 MARGIN = 0.1
 """Share of the lock's time that is left when a job is given up: time enough to cancel it."""
 
@@ -66,6 +70,7 @@ class LockKeeper:
         self.kept_until = kept_until
         self._registrar = registrar
         self._queues: dict[str, _QueueHolds] = {}
+        self._transfers: list[Transfer] = []
         self._guard = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="oxcart-locks", daemon=True)
@@ -99,6 +104,17 @@ class LockKeeper:
             if held is not None:
                 held.holds.difference_update(holds)
 
+    @contextmanager
+    def watching(self, transfer: Transfer) -> Iterator[None]:
+        """Renew the locks of jobs that a lane's steps have taken and whose reply is under way."""
+        with self._guard:
+            self._transfers.append(transfer)
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._transfers.remove(transfer)
+
     def expiry_from(self, started_at: float) -> float:
         """When a lock taken or renewed by a call sent at ``started_at`` must be given up."""
         return started_at + self._lock_ms / 1_000 * (1 - MARGIN)
@@ -112,6 +128,7 @@ class LockKeeper:
             now = time.monotonic()
             if now >= renew_at:
                 renewed = [self._renew(held) for held in self._snapshot()]
+                renewed += [self._renew_transfer(transfer) for transfer in self._watched()]
                 self._give_up_expired()
                 if not all(renewed):
                     # First the locks: what else is asked would only be waited for.
@@ -164,6 +181,28 @@ class LockKeeper:
                 self._give_up(hold)
             else:
                 hold.expires_at = self.expiry_from(started_at)
+        return True
+
+    def _watched(self) -> list[Transfer]:
+        with self._guard:
+            return list(self._transfers)
+
+    def _renew_transfer(self, transfer: Transfer) -> bool:
+        pending, started_at = transfer.pending, time.monotonic()
+        if pending is None or started_at - pending[1] < self._lock_ms / 1_000 * LONG_TRANSFER:
+            return True
+        sequence = pending[0]
+        call = holding.renew_step(
+            transfer.keys, transfer.worker_id, sequence=sequence, lock_ms=self._lock_ms
+        )
+        try:
+            is_remembered = self._store.run(call) >= 0
+        except StoreError as error:
+            # The step itself is not answered either, and that is logged.
+            log.debug("locks.step_not_renewed queue=%s: %s", transfer.keys.queue, error)
+            return False
+        if is_remembered:
+            transfer.renewed = (sequence, started_at)
         return True
 
     def _give_up_expired(self) -> None:

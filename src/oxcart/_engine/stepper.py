@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from oxcart._engine.reconnect import Reconnect, log_reconnected
+from oxcart._engine.transfer import Transfer
 from oxcart._model.clock import Clock
 from oxcart._model.links import RateLimit
 from oxcart._store.call import Call
@@ -33,6 +34,8 @@ WHOLE_STEPS = 16
 
 log = logging.getLogger("oxcart.worker")
 
+MAX_BATCH = 500
+"""How many runs a step ends, and how many jobs it takes, at the most."""
 TWO_LANES_FROM = 4
 """From so many places on a worker has two lanes."""
 
@@ -80,9 +83,24 @@ class Stepper:
         self._whole_steps = 0
         self.has_repeated = False
         """Whether the last step was sent again: then the queue may hold more than it answered."""
+        self.most_taken = MAX_BATCH
+        """How many jobs the next step may take: fewer after one that had to be sent again."""
+        self.transfer = Transfer(keys, worker_id)
+        """The jobs of a step that was not answered yet."""
 
-    async def step(self, runs: Sequence[EndedRun], count: int) -> StepReply:
+    def locked_since(self, started_at: float) -> float:
+        """Return when the locks of the last step's jobs were set or renewed, at the earliest."""
+        return self.transfer.locked_since(self._sequence, started_at)
+
+    async def step(
+        self, runs: Sequence[EndedRun], count: int, started_at: float = 0.0
+    ) -> StepReply:
         """End runs and take jobs; waits for as long as the server cannot be reached.
+
+        Args:
+            runs: the runs to end.
+            count: how many jobs to take at the most.
+            started_at: what the time is, in monotonic seconds; needed where jobs are taken.
 
         Raises:
             ScriptFailed: the server ended the script with an error: something in the queue is not
@@ -97,6 +115,19 @@ class Stepper:
             limit=self._limit,
         )
         self.has_repeated = False
+        if count:
+            self.transfer.pending = (self._sequence, started_at)
+        try:
+            return await self._send_step(runs, take)
+        finally:
+            self.transfer.pending = None
+            if self.has_repeated:
+                # The reply may have been too much for the line.
+                self.most_taken = max(1, count // 2) if count else self.most_taken
+            elif self.most_taken < MAX_BATCH:
+                self.most_taken = min(MAX_BATCH, self.most_taken * 2)
+
+    async def _send_step(self, runs: Sequence[EndedRun], take: TakeRequest) -> StepReply:
         if self._whole_steps > 0:
             self._whole_steps -= 1
         elif may_be_plain(runs, take):

@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from oxcart._store.blocking_socket import PatientConnection, PatientSSLConnection
 from oxcart._store.prompt import PromptConnection, PromptSSLConnection
 
 if TYPE_CHECKING:
@@ -53,8 +54,16 @@ def async_cluster(hosts: Hosts, options: dict[str, Any]) -> RedisCluster:
 def sync_cluster(hosts: Hosts, options: dict[str, Any]) -> SyncRedisCluster:
     """Make a blocking client. It asks for the nodes at once, so it raises the client's errors."""
     nodes = [redis.cluster.ClusterNode(host, port) for host, port in hosts]
+    to_nodes = dict(options)
+    is_tls = to_nodes.pop("ssl", False)
+    # Only with a URL it takes a class of connections as an option.
     return redis.cluster.RedisCluster(
-        startup_nodes=nodes, retry=Retry(NoBackoff(), 0), **_HABITS, **options
+        url=f"redis://{hosts[0][0]}:{hosts[0][1]}",
+        startup_nodes=nodes,
+        retry=Retry(NoBackoff(), 0),
+        connection_class=PatientSSLConnection if is_tls else PatientConnection,
+        **_HABITS,
+        **to_nodes,
     )
 
 

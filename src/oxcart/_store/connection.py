@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from oxcart._model.duration import Duration, to_seconds
 from oxcart._store.address import Address, Kind
+from oxcart.errors import ConfigError
 
 if TYPE_CHECKING:
     import redis
@@ -21,17 +24,50 @@ MAX_CONNECTIONS = 1_000
 """How many connections a client may have, to each node where there are several."""
 
 
+LEAST_SECONDS = 0.001
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
     """How long to wait for the server.
 
     Attributes:
         connect: for a new connection.
-        command: for a reply.
+        command: for the server to go on sending a reply, or taking a command: it begins again
+            with each part that arrives or leaves.
     """
 
     connect: Duration = "500ms"
     command: Duration = "5s"
+
+    @classmethod
+    def from_environment(cls, *, command: str = "5s") -> Timeouts:
+        """Read ``OXCART_REDIS_CONNECT_SECONDS`` and ``OXCART_REDIS_COMMAND_SECONDS``.
+
+        Args:
+            command: the default of the latter.
+
+        Raises:
+            ConfigError: a variable is not a positive number.
+        """
+        return cls(
+            connect=_seconds_in("OXCART_REDIS_CONNECT_SECONDS") or cls().connect,
+            command=_seconds_in("OXCART_REDIS_COMMAND_SECONDS") or command,
+        )
+
+
+def _seconds_in(variable: str) -> timedelta | None:
+    text = os.environ.get(variable, "").strip()
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+        duration = timedelta(seconds=seconds)
+    except (ValueError, OverflowError):
+        seconds = 0.0
+    if not seconds >= LEAST_SECONDS:
+        raise ConfigError(f"{variable} is {text!r}: it must be a number of seconds, 0.001 or more")
+    return duration
 
 
 def async_client(url: str, timeouts: Timeouts) -> AsyncClient:
@@ -105,11 +141,22 @@ def sync_client(url: str, timeouts: Timeouts) -> SyncClient:
         from oxcart._store.sentinel import sync_master
 
         return sync_master(address, node_options(address, timeouts))
-    from redis import Redis
+    from redis import ConnectionPool, Redis
     from redis.backoff import NoBackoff
+    from redis.connection import SSLConnection, parse_url
     from redis.retry import Retry
 
-    return Redis.from_url(address.url, retry=Retry(NoBackoff(), 0), **_options(timeouts, 0, None))
+    from oxcart._store import blocking_socket
+
+    options = _options(timeouts, 0, None) | dict(parse_url(address.url))
+    if "path" in options:
+        kind: type[Any] = blocking_socket.PatientUnixConnection
+    elif options.get("connection_class") is SSLConnection:
+        kind = blocking_socket.PatientSSLConnection
+    else:
+        kind = blocking_socket.PatientConnection
+    options["connection_class"] = kind
+    return Redis.from_pool(ConnectionPool(retry=Retry(NoBackoff(), 0), **options))
 
 
 def node_options(

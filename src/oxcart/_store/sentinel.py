@@ -10,6 +10,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from oxcart._store.blocking_socket import PatientMasterConnection, PatientMasterSSLConnection
 from oxcart._store.prompt import PromptMasterConnection, PromptMasterSSLConnection
 
 if TYPE_CHECKING:
@@ -50,7 +51,14 @@ def sync_master(address: Address, options: dict[str, Any]) -> SyncRedis:
     sentinels = redis.sentinel.Sentinel(
         address.hosts, sentinel_kwargs=_for_sentinels(address, options) | {"retry": retry}
     )
-    client: SyncRedis = sentinels.master_for(address.master, retry=retry, **options)
+    to_master = dict(options)
+    is_tls = to_master.pop("ssl", False)
+    client: SyncRedis = sentinels.master_for(
+        address.master,
+        retry=retry,
+        connection_class=PatientMasterSSLConnection if is_tls else PatientMasterConnection,
+        **to_master,
+    )
     return client
 
 

@@ -32,7 +32,7 @@ class Store:
 
     def __init__(self, location: Location, *, timeouts: Timeouts | None = None) -> None:
         self.location = location
-        self.timeouts = timeouts or Timeouts()
+        self.timeouts = timeouts or Timeouts.from_environment()
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient] = (
             WeakKeyDictionary()
         )

@@ -28,7 +28,7 @@ class SyncStore:
 
     def __init__(self, location: Location, *, timeouts: Timeouts | None = None) -> None:
         self.location = location
-        self.timeouts = timeouts or Timeouts()
+        self.timeouts = timeouts or Timeouts.from_environment()
         self._client: SyncClient | None = None
         self._ended: str | None = None
         self._making = threading.Lock()

@@ -26,8 +26,8 @@ from oxcart.settings import Settings
 
 log = logging.getLogger("oxcart.cli")
 
-API_TIMEOUTS = Timeouts(command="2s")
-"""Shorter than a worker's: somebody's browser is waiting."""
+API_COMMAND_TIMEOUT = "2s"
+"""Default of the API, shorter than a worker's: a browser is waiting."""
 DEFAULT_CONCURRENCY = 10
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -39,10 +39,11 @@ async def run_api(*, host: str | None = None, port: int | None = None) -> None:
     from oxcart.system import open_system
 
     settings = start_program("api")
+    timeouts = Timeouts.from_environment(command=API_COMMAND_TIMEOUT)
     stop = asyncio.Event()
     async with (
         pulsing("api", settings) as pulse,
-        open_system(settings, timeouts=API_TIMEOUTS) as system,
+        open_system(settings, timeouts=timeouts) as system,
         system.running_outbox(),
     ):
         observe_jobs(system.app)  # bursts run them here

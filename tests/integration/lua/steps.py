@@ -7,7 +7,7 @@ from typing import Any
 from tests.integration.lua.keyspace import NOW, Keyspace, Table, job
 
 from oxcart._model.outcome import Completed, Failed, Outcome
-from oxcart._store.calls.stepping import EndedRun, StepReply, TakeRequest, Terms, step
+from oxcart._store.calls.stepping import EndedRun, StepReply, TakeRequest, Terms, plain_step, step
 
 TOKEN = "tok"
 DONE = Completed(b"null")
@@ -28,9 +28,10 @@ async def send(
     sequence: int = 0,
     token: str = TOKEN,
     worker_name: str | None = None,
+    plain: bool = False,
 ) -> StepReply:
-    """Send a step of the worker ``w``."""
-    call = step(
+    """Send a step of the worker ``w``; if it is to be plain, the server must find that it is."""
+    call = (plain_step if plain else step)(
         space.keys,
         runs,
         TakeRequest(count=take, token=token, lock_ms=30_000, worker_name=worker_name),

@@ -212,3 +212,31 @@ async def test_any_hash_is_taken_whatever_it_holds(space: Keyspace, fields: dict
 
     assert ids_of(reply) == ["1"]
     assert space.client.get(space.keys.lock("1")) == TOKEN.encode()
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_step_takes_no_more_once_its_payloads_are_large(space: Keyspace, plain: bool) -> None:
+    """What is left stays where it was, and the reply says that there is more."""
+    large = "x" * 600_000
+    space.write({"wait": ["3", "2", "1"], "prioritized": {"5": 2 * PRIORITY, "4": PRIORITY}})
+    space.write({"meta": {"opts.maxLenEvents": "10000"}})
+    space.write({job_id: job(data=large) for job_id in "12345"})
+
+    first = await send(space, take=5, plain=plain)
+    between = space.read()
+    second = await send(space, take=5, plain=plain)
+    third = await send(space, take=5, plain=plain)
+
+    assert [ids_of(reply) for reply in (first, second, third)] == [["1", "2"], ["3", "4"], ["5"]]
+    assert [reply.is_full for reply in (first, second, third)] == [True, True, False]
+    assert between["wait"] == ["3"]
+    assert between["prioritized"] == {"4": PRIORITY, "5": 2 * PRIORITY}
+    assert between["marker"] == {"0": 0}
+
+
+async def test_job_larger_than_a_step_may_be_is_taken_alone(space: Keyspace) -> None:
+    space.write({"wait": ["2", "1"], "1": job(data="x" * 3_000_000), "2": job()})
+
+    reply = await send(space, take=2)
+
+    assert (ids_of(reply), reply.is_full) == (["1"], True)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from oxcart._model.clock import Clock
 from oxcart._store.call import Call, Word, command, script_call
-from oxcart._store.calls.stepping import TakenJob
+from oxcart._store.calls.stepping import REPLAY_MS, TakenJob
 from oxcart._wire import fields
 from oxcart._wire.codec import pairs
 from oxcart._wire.keys import QueueKeys
@@ -234,6 +234,30 @@ def _recovery_keys(keys: QueueKeys) -> tuple[str, ...]:
         keys.base, keys.wait, keys.active, keys.stalled, keys.marker, keys.meta, keys.events,
         keys.repeat,
     )  # fmt: skip
+
+
+def renew_step(keys: QueueKeys, worker_id: str, *, sequence: int, lock_ms: int) -> Call[int]:
+    """Renew the locks of jobs that a step took, while its reply is under way.
+
+    Source: wire format, section 7.10.
+
+    Args:
+        keys: the queue.
+        worker_id: the lane's id, as in its steps.
+        sequence: the step's number.
+        lock_ms: how long the locks last from now.
+
+    Returns:
+        A call that answers how many locks there are, or -1 if the server does not remember the
+        step: it has not arrived, or a later one has.
+    """
+    return script_call(
+        "renew_step",
+        (keys.base, keys.private("step", worker_id), keys.stalled),
+        (sequence, lock_ms, REPLAY_MS),
+        int,
+        is_repeatable=True,
+    )
 
 
 def _texts(reply: list[bytes]) -> list[str]:

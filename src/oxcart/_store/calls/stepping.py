@@ -133,6 +133,7 @@ class StepReply:
         is_held_back: the queue is paused or at its global concurrency.
         dropped: ids that stood in the queue without a readable job; they were removed.
         limited_ms: for how long a rate limit holds jobs back; 0 if none does.
+        is_full: more are ready, but those taken are large enough for one reply.
     """
 
     now_ms: int
@@ -142,6 +143,7 @@ class StepReply:
     is_held_back: bool
     dropped: tuple[str, ...]
     limited_ms: int = 0
+    is_full: bool = False
 
 
 def step(
@@ -265,7 +267,7 @@ def _traces(run: EndedRun, trace: str) -> str:
 
 
 def _read_step(reply: list[Any], take: TakeRequest) -> StepReply:
-    now, due, held_back, codes, taken, dropped, limited_ms = reply
+    now, due, held_back, codes, taken, dropped, limited_ms, is_full = reply
     # The fields that are the same for all jobs, or new, are not sent with each.
     given = {fields.PROCESSED_AT: now}
     if take.worker_name:
@@ -288,4 +290,5 @@ def _read_step(reply: list[Any], take: TakeRequest) -> StepReply:
         is_held_back=held_back == 1,
         dropped=tuple(job_id.decode(errors="replace") for job_id in dropped),
         limited_ms=int(limited_ms),
+        is_full=is_full == 1,
     )

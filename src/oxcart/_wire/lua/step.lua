@@ -2,7 +2,7 @@
 -- A repeated step (same sequence number) changes nothing and answers as the first did; one that
 -- arrives after a later step of the same worker changes nothing and answers nothing.
 -- Replies: {now, next due ms or -1, 1 if blocked, {code a run}, {{id, {field, value...}, times taken}...},
---   {dropped id...}, ms for which a rate limit holds jobs back}.
+--   {dropped id...}, ms for which a rate limit holds jobs back, 1 if jobs were left for their size}.
 -- Codes: 0 done, 1 no children to wait for, -1 job gone, -2 no lock, -3 not active, -4 children
 --   pending, -6 another's lock, -9 children failed, -101 a key of the parent's queue is wrong.
 -- Events: completed, failed, retries-exhausted, waiting, delayed, waiting-children, active, drained;
@@ -68,12 +68,12 @@ local ended = end_runs(keys, argv, FIRST, now)
 if points > 0 then
   count_ends(base_key, ended, points, now)
 end
-local taken, is_held_back, due, limited_ms = {}, false, nil, 0
+local taken, is_held_back, due, limited_ms, is_full = {}, false, nil, 0, false
 if count > 0 then
   local worker = {
     token = token, lock_ms = lock_ms, name = worker_name,
     limit_max = tonumber(limit_max), limit_ms = tonumber(limit_ms) }
-  taken, is_held_back, due, limited_ms = fetch(keys, count, worker, now, ended.dropped)
+  taken, is_held_back, due, limited_ms, is_full = fetch(keys, count, worker, now, ended.dropped)
 end
 if ended.delayed > 0 and #taken < math.max(1, count) then
   mark_next_due(keys.delayed, keys.marker)
@@ -85,5 +85,5 @@ end
 remember_step(replay_key, sequence, replay_ms, ended.codes, taken, token)
 return {
   int(now), due and int(math.floor(due)) or '-1', is_held_back and 1 or 0, ended.codes, taken,
-  ended.dropped, limited_ms,
+  ended.dropped, limited_ms, is_full and 1 or 0,
 }

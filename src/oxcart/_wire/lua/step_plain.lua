@@ -61,17 +61,19 @@ if #runs > 0 then
 end
 
 local dropped, ready = {}, found.wait + found.prioritized
-local taken = count > 0 and ready > 0 and take(keys, count, {
-  token = token, lock_ms = lock_ms, name = worker_name,
-}, now, dropped) or {}
-if #taken < count then
+local taken, is_full = {}, false
+if count > 0 and ready > 0 then
+  local worker = { token = token, lock_ms = lock_ms, name = worker_name }
+  taken, is_full = take(keys, count, worker, now, dropped)
+end
+if #taken < count and not is_full then
   if redis.call('EXISTS', keys.wait, keys.prioritized) == 0 then
     redis.call('DEL', keys.counter)
   else
     wake(keys.marker) -- too many unreadable ids in a row: whoever looks next goes on
   end
 end
-local due = #taken < count and found.next_due or nil
+local due = #taken < count and not is_full and found.next_due or nil
 if ended.completed > 0 and #taken == 0 and not due
   and redis.call('EXISTS', keys.wait, keys.active, keys.prioritized) == 0 then
   emit(keys.events, 'drained')
@@ -80,4 +82,5 @@ end
 remember_step(replay_key, sequence, replay_ms, ended.codes, taken, token)
 return {
   int(now), due and int(math.floor(due)) or '-1', 0, ended.codes, taken, dropped, 0,
+  is_full and 1 or 0,
 }

@@ -28,31 +28,35 @@ local function to_be_run(taken)
 end
 
 -- Promotes what is due, then takes up to count jobs.
--- Returns the jobs, whether the queue gave all it may, the next due ms if it has no more ready, and
--- for how many ms the rate limit holds the rest back (0: it does not).
+-- Returns the jobs, whether the queue gave all it may, the next due ms if it has no more ready, for
+-- how many ms the rate limit holds the rest back (0: it does not), and whether the size of the jobs
+-- did not let it take more.
 local function fetch(keys, count, worker, now, dropped)
   promote_due(keys, now, dropped)
   local meta = redis.call('HMGET', keys.meta, 'paused', 'concurrency', 'max', 'duration')
   local max, window = limit_of(meta[3], meta[4], worker)
   local unlimited = admitted(keys, count, max)
   local allowed = math.min(unlimited, allowance(keys, count, meta[1], meta[2]))
-  local taken, limited_ms = {}, 0
+  local taken, is_full, limited_ms = {}, false, 0
   if allowed > 0 then
-    taken = take(keys, allowed, worker, now, dropped)
+    taken, is_full = take(keys, allowed, worker, now, dropped)
     if max then
       count_started(keys, to_be_run(taken), window)
     end
+  end
+  if is_full then
+    return taken, false, nil, 0, true
   end
   if unlimited < count and #taken >= unlimited then
     limited_ms = math.max(0, redis.call('PTTL', keys.limiter))
   end
   if #taken == allowed then
-    return taken, allowed < count and limited_ms == 0, nil, limited_ms
+    return taken, allowed < count and limited_ms == 0, nil, limited_ms, false
   end
   if redis.call('EXISTS', keys.wait, keys.prioritized) == 0 then
     redis.call('DEL', keys.counter)
   else
     wake(keys.marker) -- too many unreadable ids in a row: whoever looks next goes on
   end
-  return taken, false, next_due(keys.delayed), 0
+  return taken, false, next_due(keys.delayed), 0, false
 end

@@ -28,7 +28,7 @@ local function recall_step(replay_key, base, sequence, given_now)
   if last[1] == sequence then
     codes, held = last[2], still_held(base, last[3], last[4])
   end
-  return { int(read_clock(given_now)), '-1', 0, codes, held, {}, 0 }
+  return { int(read_clock(given_now)), '-1', 0, codes, held, {}, 0, 0 }
 end
 
 local function remember_step(replay_key, sequence, replay_ms, codes, taken, step_token)
