@@ -15,6 +15,7 @@ _HOMES = {
     "_engine.provided": "Provided",
     "_engine.retry_policy": "BackoffStrategy RetryRules",
     "_engine.threads": "JobInterrupted",
+    "_engine.worker_hooks": "CompletedJob FailedAttempt StalledJob WorkerTrouble",
     "_model.duration": "Duration",
     "_model.flow": "Dependencies DependencyCounts Flow FlowNode",
     "_model.job": "JobCounts JobLogs JobRecord JobSpec",

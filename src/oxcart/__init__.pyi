@@ -5,6 +5,7 @@ from oxcart._engine.middleware import CallNext, Middleware
 from oxcart._engine.provided import Provided
 from oxcart._engine.retry_policy import BackoffStrategy, RetryRules
 from oxcart._engine.threads import JobInterrupted
+from oxcart._engine.worker_hooks import CompletedJob, FailedAttempt, StalledJob, WorkerTrouble
 from oxcart._model.duration import Duration
 from oxcart._model.flow import Dependencies, DependencyCounts, Flow, FlowNode
 from oxcart._model.job import JobCounts, JobLogs, JobRecord, JobSpec
@@ -40,6 +41,7 @@ __all__ = [
     "Backoff",
     "BackoffStrategy",
     "CallNext",
+    "CompletedJob",
     "Deduplication",
     "Delay",
     "Dependencies",
@@ -47,6 +49,7 @@ __all__ = [
     "Duration",
     "EventName",
     "Fail",
+    "FailedAttempt",
     "FailedJob",
     "Flow",
     "FlowJob",
@@ -85,12 +88,14 @@ __all__ = [
     "RetryRules",
     "Schedule",
     "SchedulerInfo",
+    "StalledJob",
     "SyncJobContext",
     "Timeouts",
     "WaitForChildren",
     "Worker",
     "WorkerInfo",
     "WorkerRecord",
+    "WorkerTrouble",
     "current_job",
     "exponential",
     "fixed",

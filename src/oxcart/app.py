@@ -395,5 +395,6 @@ class App(Closing, Extensions):
             },
             after=surroundings.after,
             on_failure=surroundings.failure_hook(),
+            hooks=surroundings.hooks,
             backoff_strategies=self._strategies,
         )

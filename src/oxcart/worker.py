@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 
+from oxcart._engine import extensions as ext
 from oxcart._engine.build import build_of
 from oxcart._engine.claim import Claim, Guardian, Nobody
 from oxcart._engine.context import JobContext
 from oxcart._engine.environment import prefix_or_default
-from oxcart._engine.extensions import FailureHook
 from oxcart._engine.handler import Handler, Handlers, as_async
 from oxcart._engine.locating import locate
 from oxcart._engine.lock_keeper import LockKeeper
@@ -292,6 +292,10 @@ class Worker(WorkerGroup):
         metrics: how many minutes of figures of finished jobs are kept; default: none.
         middlewares: what runs around each job, the first outermost; see ``App.middleware``.
         on_failure: called after a job failed for good; see ``App.on_failure``.
+        on_completed: called after a result was written; see ``App.on_completed``.
+        on_attempt_failed: called after an attempt failed that is not the last.
+        on_stalled: called after a job of a vanished worker was put back.
+        on_error: called after an error of the worker itself, such as a server that is away.
         backoff_strategies: tell the wait of jobs whose backoff has one of these types.
         keep_completed: retention for jobs without an option of their own.
         keep_failed: the same for failed ones.
@@ -323,7 +327,11 @@ class Worker(WorkerGroup):
         limiter: RateLimit | None = None,
         metrics: int | None = None,
         middlewares: Sequence[Middleware] = (),
-        on_failure: FailureHook | None = None,
+        on_failure: ext.FailureHook | None = None,
+        on_completed: ext.CompletedHook | None = None,
+        on_attempt_failed: ext.AttemptHook | None = None,
+        on_stalled: ext.StalledHook | None = None,
+        on_error: ext.ErrorHook | None = None,
         backoff_strategies: Mapping[str, BackoffStrategy] | None = None,
         keep_completed: Retention = Retention.ALL,
         keep_failed: Retention = Retention.ALL,
@@ -346,6 +354,9 @@ class Worker(WorkerGroup):
                     by_name,
                     fallback,
                     on_failure=self._on_failure,
+                    hooks=ext.worker_hooks(
+                        self._threads, on_completed, on_attempt_failed, on_stalled, on_error
+                    ),
                     backoff_strategies=strategies,
                 )
             },

@@ -89,6 +89,7 @@ class Executor:
         self._max_started_attempts = max_started_attempts
         self._iterations = iterations or IterationMaker(store, keys, ServerClock())
         self._random = random
+        self.hooks = handlers.hooks
         self._retry_judge = RetryJudge(handlers.backoff_strategies, random)
         self._nobody = Handler(invoke=_run_by_nobody, on_failure=handlers.on_failure)
         self._deadlines = Deadlines()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
@@ -12,10 +12,22 @@ from oxcart._engine.handler import FailedJob, Invoke, OnFailure, OnSuccess, as_a
 from oxcart._engine.middleware import Middleware, all_of, checked, compose
 from oxcart._engine.resources import Registry, Resource, Scope, Supply
 from oxcart._engine.threads import HandlerThreads
+from oxcart._engine.worker_hooks import (
+    CompletedJob,
+    FailedAttempt,
+    Hook,
+    StalledJob,
+    WorkerHooks,
+    WorkerTrouble,
+)
 
 BeforeHook = Callable[[JobContext], object]
 AfterHook = Callable[[JobContext, Any], object]
 FailureHook = Callable[[FailedJob], object]
+CompletedHook = Callable[[CompletedJob], object]
+AttemptHook = Callable[[FailedAttempt], object]
+StalledHook = Callable[[StalledJob], object]
+ErrorHook = Callable[[WorkerTrouble], object]
 """Hooks are ``async def``, or ``def`` and then run in a thread."""
 
 _Opened = (
@@ -28,6 +40,10 @@ M = TypeVar("M", bound=Middleware)
 B = TypeVar("B", bound=BeforeHook)
 A = TypeVar("A", bound=AfterHook)
 F = TypeVar("F", bound=FailureHook)
+C = TypeVar("C", bound=CompletedHook)
+T = TypeVar("T", bound=AttemptHook)
+S = TypeVar("S", bound=StalledHook)
+E = TypeVar("E", bound=ErrorHook)
 Opener = TypeVar("Opener", bound=Callable[..., _Opened])
 
 
@@ -42,6 +58,7 @@ class Surroundings:
         before: called before each attempt.
         after: called after a handler returned.
         on_failure: called after a job failed for good.
+        hooks: called after other facts were written.
     """
 
     threads: HandlerThreads
@@ -50,6 +67,7 @@ class Surroundings:
     before: tuple[Invoke, ...]
     after: tuple[OnSuccess, ...]
     on_failure: tuple[OnFailure, ...]
+    hooks: WorkerHooks
 
     def around(self, invoke: Invoke) -> Invoke:
         """Put middlewares and hooks around a handler."""
@@ -73,6 +91,10 @@ class Extensions:
         self._before: list[BeforeHook] = []
         self._after: list[AfterHook] = []
         self._on_failure: list[FailureHook] = []
+        self._on_completed: list[CompletedHook] = []
+        self._on_attempt_failed: list[AttemptHook] = []
+        self._on_stalled: list[StalledHook] = []
+        self._on_error: list[ErrorHook] = []
         self._resources = Registry()
 
     def middleware(self, function: M, /) -> M:
@@ -122,6 +144,40 @@ class Extensions:
         self._on_failure.append(hook)
         return hook
 
+    def on_completed(self, hook: C, /) -> C:
+        """Call a function with a ``CompletedJob`` after its result was written.
+
+        Unlike ``after``, it is called when the job counts as completed for every other program,
+        once; it is not called if the worker is killed before. What it raises is logged.
+        """
+        self._on_completed.append(hook)
+        return hook
+
+    def on_attempt_failed(self, hook: T, /) -> T:
+        """Call a function with a ``FailedAttempt`` after an attempt failed that is not the last.
+
+        The last one is reported to ``on_failure``. What it raises is logged.
+        """
+        self._on_attempt_failed.append(hook)
+        return hook
+
+    def on_stalled(self, hook: S, /) -> S:
+        """Call a function with a ``StalledJob`` after this worker's check put back a lost job.
+
+        One worker of a queue finds each. What the function raises is logged.
+        """
+        self._on_stalled.append(hook)
+        return hook
+
+    def on_error(self, hook: E, /) -> E:
+        """Call a function with a ``WorkerTrouble`` after an error of the worker itself.
+
+        Such as a server that cannot be reached: each connection of the worker reports an error that
+        lasts once. Errors of jobs are not reported here. What the function raises is logged.
+        """
+        self._on_error.append(hook)
+        return hook
+
     @overload
     def resource(self, function: Opener, /) -> Opener: ...
 
@@ -167,6 +223,40 @@ class Extensions:
             before=tuple(as_async(hook, threads) for hook in self._before),
             after=tuple(as_async(hook, threads) for hook in self._after),
             on_failure=tuple(as_async(hook, threads) for hook in self._on_failure),
+            hooks=WorkerHooks(
+                on_completed=_all_async(self._on_completed, threads),
+                on_attempt_failed=_all_async(self._on_attempt_failed, threads),
+                on_stalled=_all_async(self._on_stalled, threads),
+                on_error=_all_async(self._on_error, threads),
+            ),
             supply=Supply(self._resources, threads),
             threads=threads,
         )
+
+
+def _all_async(hooks: Sequence[Callable[..., object]], threads: HandlerThreads) -> tuple[Hook, ...]:
+    return tuple(as_async(hook, threads) for hook in hooks)
+
+
+def worker_hooks(
+    threads: HandlerThreads,
+    on_completed: CompletedHook | None,
+    on_attempt_failed: AttemptHook | None,
+    on_stalled: StalledHook | None,
+    on_error: ErrorHook | None,
+) -> WorkerHooks:
+    """The hooks of a worker that has one of each kind at the most.
+
+    Args:
+        threads: where plain functions run.
+        on_completed: see ``Extensions.on_completed``, as the others.
+        on_attempt_failed: as above.
+        on_stalled: as above.
+        on_error: as above.
+    """
+    return WorkerHooks(
+        on_completed=_all_async([on_completed] if on_completed else [], threads),
+        on_attempt_failed=_all_async([on_attempt_failed] if on_attempt_failed else [], threads),
+        on_stalled=_all_async([on_stalled] if on_stalled else [], threads),
+        on_error=_all_async([on_error] if on_error else [], threads),
+    )

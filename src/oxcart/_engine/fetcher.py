@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from oxcart._engine.begun import Begun
 from oxcart._engine.executor import NOTHING_TO_WAIT_FOR, Executor
-from oxcart._engine.failure_hooks import FailureHooks
+from oxcart._engine.failure_hooks import RunningHooks
 from oxcart._engine.hold import Hold
 from oxcart._engine.lock_keeper import LockKeeper
 from oxcart._engine.outcome_log import OnWritten, OutcomeLog
@@ -101,7 +101,7 @@ class Fetcher:
         self._expected = 0  # jobs that steps in flight may bring
         self._ended: deque[_Ended] = deque()
         self._wake = asyncio.Event()
-        self._hooks = FailureHooks(keys.queue, on_end=self._wake.set)
+        self.hooks = RunningHooks(keys.queue, executor.hooks, on_end=self._wake.set)
         self._log = OutcomeLog(keys.queue, on_written)
         self._may_have_work = True
         self._is_limited = False
@@ -128,7 +128,7 @@ class Fetcher:
     @property
     def has_nothing_to_lose(self) -> bool:
         """Whether no job runs and no result waits to be written."""
-        return not (self._running or self._ended or self._writing or self._hooks.running_count)
+        return not (self._running or self._ended or self._writing or self.hooks.running_count)
 
     def lanes(self) -> list[Coroutine[None, None, None]]:
         """What steps until it is cancelled, each to be run as a task.
@@ -172,7 +172,7 @@ class Fetcher:
         self._is_cancelling = True
         for job in list(self._running.values()):
             job.cancel(CancelReason.STOPPING)
-        self._hooks.cancel()
+        self.hooks.cancel()
 
     def give_back_running(self) -> None:
         """Put the jobs back whose handlers do not end although they were cancelled."""
@@ -258,6 +258,7 @@ class Fetcher:
     async def _recover_from(self, error: ScriptFailed, step: _Step) -> None:
         if self._trouble.is_first:
             log.error("worker.step_failed queue=%s: %s", self._keys.queue, error)
+            self.hooks.trouble(error)
         by_run = {id(item.run): item for item in step.written}
         for run, code in await step.stepper.end_one_by_one([item.run for item in step.written]):
             self._settle_all([by_run.pop(id(run))], [code])
@@ -345,9 +346,10 @@ class Fetcher:
         if type(run.outcome) is not Completed:
             job.ended_at = time.monotonic()
         else:
-            if self._log.shows_completed:
+            if self._log.shows_completed or self.hooks.wants_completed:
                 self._log.note_completed(job)
-            job.record = job.context = None
+            if not self.hooks.wants_completed:
+                job.record = job.context = None
         self._ended.append(_Ended(run, job))
         self._wake.set()
         if type(run.outcome) is Lost:
@@ -367,13 +369,18 @@ class Fetcher:
             if code != 0 or type(item.run.outcome) is not Completed:
                 self._settle(item, code)
             elif item.job.ended_at:
-                self._log.completed(item.job)
+                self._note_completed(item.job, item.run.outcome)
         self._keeper.release(self._keys, settled)
 
     def _settle(self, item: _Ended, code: int) -> None:
         job, outcome = item.job, item.run.outcome
-        if self._log.written(job, outcome, code) and isinstance(outcome, Failed):
-            self._hooks.tell(job, outcome)
+        if self._log.written(job, outcome, code):
+            self.hooks.ended(job, outcome)
+
+    def _note_completed(self, job: RunningJob, outcome: Completed) -> None:
+        if self._log.shows_completed:
+            self._log.completed(job)
+        self.hooks.ended(job, outcome)
 
     def _set_due_timer(self, in_ms: float) -> None:
         """Look for work when the next delayed job is due: the server's blocks end coarsely."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from oxcart._engine.retry_policy import BackoffStrategy, RetryRules
 from oxcart._engine.threads import HandlerThreads
+from oxcart._engine.worker_hooks import WorkerHooks
 from oxcart._model.json import JsonValue
 from oxcart.errors import ConfigError
 
@@ -79,6 +80,7 @@ class Handlers:
         after: awaited after a handler returned.
         on_failure: awaited after a job was moved to failed whose name no handler has.
         backoff_strategies: tell the wait of jobs whose backoff has one of these types.
+        hooks: called after a fact was written, besides ``on_failure``.
     """
 
     by_name: Mapping[str, Handler]
@@ -86,6 +88,7 @@ class Handlers:
     after: tuple[OnSuccess, ...] = ()
     on_failure: OnFailure | None = None
     backoff_strategies: Mapping[str, BackoffStrategy] = field(default_factory=dict)
+    hooks: WorkerHooks = field(default_factory=WorkerHooks)
 
     @property
     def names(self) -> tuple[str, ...] | None:

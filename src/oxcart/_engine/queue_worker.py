@@ -108,6 +108,7 @@ class QueueWorker:
             keys,
             worker_name=options.name,
             block_s=options.block_s,
+            on_error=self._note_trouble,
         )
         self._sweeper = StalledSweeper(
             store,
@@ -117,6 +118,8 @@ class QueueWorker:
             max_stalled=options.max_stalled,
             lock_ms=keeper.lock_ms,
             holder=holder,
+            on_recovered=self._note_stalled,
+            on_error=self._note_trouble,
         )
         self._unused_markers = asyncio.Event()
         steppers = [
@@ -129,6 +132,7 @@ class QueueWorker:
                 lock_ms=keeper.lock_ms,
                 limit=options.limiter,
                 metrics_size=options.metrics or 0,
+                on_error=self._note_trouble,
             )
             for _ in range(lanes_for(options.concurrency))
         ]
@@ -227,6 +231,12 @@ class QueueWorker:
         except TimeoutError:
             pass
         return self.fetcher.is_idle.is_set()
+
+    def _note_stalled(self, job_ids: list[str]) -> None:
+        self.fetcher.hooks.stalled(job_ids)
+
+    def _note_trouble(self, error: BaseException) -> None:
+        self.fetcher.hooks.trouble(error)
 
     async def _pass_markers_on(self) -> None:
         """Wake another worker for the jobs that this one has no free place for."""

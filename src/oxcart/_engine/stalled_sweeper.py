@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from oxcart._model.clock import Clock
 from oxcart._model.registry import DEAD_BEATS, beat_ms
@@ -28,6 +29,8 @@ class StalledSweeper:
         max_stalled: how often a job may be recovered before it is failed.
         lock_ms: how long the locks of the queue's workers last.
         holder: the worker, as it is registered.
+        on_recovered: called with the ids that went back to wait.
+        on_error: called with the error of a check that failed.
     """
 
     def __init__(
@@ -40,7 +43,11 @@ class StalledSweeper:
         max_stalled: int,
         lock_ms: int,
         holder: str,
+        on_recovered: Callable[[list[str]], None] = lambda _: None,
+        on_error: Callable[[BaseException], None] = lambda _: None,
     ) -> None:
+        self._on_recovered = on_recovered
+        self._on_error = on_error
         self._store = store
         self._keys = keys
         self._clock = clock
@@ -76,7 +83,10 @@ class StalledSweeper:
             recovered = await self._store.run(call)
         except StoreError as error:
             log.warning("stalled.check_failed queue=%s: %s", self._keys.queue, error)
+            self._on_error(error)
             return []
         for job_id in recovered or ():
             log.warning("stalled.recovered queue=%s job_id=%s", self._keys.queue, job_id)
+        if recovered:
+            self._on_recovered(recovered)
         return recovered

@@ -70,7 +70,9 @@ class Stepper:
         lock_ms: int,
         limit: RateLimit | None = None,
         metrics_size: int = 0,
+        on_error: Callable[[BaseException], None] = lambda _: None,
     ) -> None:
+        self._on_error = on_error
         self._store = store
         self._keys = keys
         self._clock = clock
@@ -159,6 +161,7 @@ class Stepper:
                 self.has_repeated = True
                 if reconnect.is_first:
                     log.warning("worker.waiting_for_server queue=%s: %s", self._keys.queue, error)
+                    self._on_error(error)
                 await reconnect.wait()
             else:
                 log_reconnected(self._keys.queue, reconnect.reset())

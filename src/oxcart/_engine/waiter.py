@@ -27,6 +27,7 @@ class Waiter:
         keys: the queue.
         worker_name: what the connection is called, so that dashboards count the worker.
         block_s: the longest block.
+        on_error: called with the error of a connection that was lost.
     """
 
     def __init__(
@@ -36,7 +37,9 @@ class Waiter:
         *,
         worker_name: str,
         block_s: float,
+        on_error: Callable[[BaseException], None] = lambda _: None,
     ) -> None:
+        self._on_error = on_error
         self._store = store
         self._keys = keys
         self._name = keys.worker_connection_name(worker_name)
@@ -82,6 +85,7 @@ class Waiter:
         except StoreError as error:
             if reconnect.is_first:
                 log.warning("worker.disconnected queue=%s: %s", self._keys.queue, error)
+                self._on_error(error)
             if isinstance(error, StoreTimeout):
                 await self._store.drop_idle()
             await reconnect.wait()
