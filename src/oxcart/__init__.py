@@ -25,6 +25,7 @@ _HOMES = {
     "_model.registry": "ProcessInfo RegisteredWorker WorkerRecord",
     "_model.schedule": "Schedule SchedulerInfo",
     "_model.states": "JobState",
+    "_model.unknown": "SeenBy UnknownJob UnknownKind",
     "_model.watching": "Metrics QueueAnomalies QueueFigures QueueMeta WorkerInfo",
     "_store.connection": "Timeouts",
     "app": "App AppWorker",

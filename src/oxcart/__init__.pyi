@@ -15,6 +15,7 @@ from oxcart._model.options import Backoff, JobOptions, Retention, exponential, f
 from oxcart._model.registry import ProcessInfo, RegisteredWorker, WorkerRecord
 from oxcart._model.schedule import Schedule, SchedulerInfo
 from oxcart._model.states import JobState
+from oxcart._model.unknown import SeenBy, UnknownJob, UnknownKind
 from oxcart._model.watching import Metrics, QueueAnomalies, QueueFigures, QueueMeta, WorkerInfo
 from oxcart._store.connection import Timeouts
 from oxcart._version import __version__ as __version__
@@ -88,9 +89,12 @@ __all__ = [
     "RetryRules",
     "Schedule",
     "SchedulerInfo",
+    "SeenBy",
     "StalledJob",
     "SyncJobContext",
     "Timeouts",
+    "UnknownJob",
+    "UnknownKind",
     "WaitForChildren",
     "Worker",
     "WorkerInfo",

@@ -25,6 +25,7 @@ from oxcart._engine.retry_policy import (
     check_strategies,
 )
 from oxcart._engine.threads import HandlerThreads
+from oxcart._engine.unknown_jobs import unknown_job_timeout_ms
 from oxcart._model.clock import Clock
 from oxcart._model.duration import Duration, to_ms
 from oxcart._model.flow import Flow, FlowNode
@@ -276,6 +277,7 @@ class App(Closing, Extensions):
         stalled_interval: Duration = "30s",
         max_stalled: int = 1,
         max_started_attempts: int | None = None,
+        unknown_job_timeout: Duration | None = None,
         limiter: RateLimit | None = None,
         metrics: int | None = None,
         keep_completed: Retention = Retention.ALL,
@@ -293,6 +295,9 @@ class App(Closing, Extensions):
             max_stalled: how often a job may be recovered before it is failed.
             max_started_attempts: how often a job may be started before it is failed; default: any
                 number.
+            unknown_job_timeout: how long a job whose name or payload this worker does not know is
+                put back for other workers before it is failed; ``"0s"``: it is failed at once;
+                default: ``OXCART_UNKNOWN_JOB_SECONDS``, else 6 hours.
             limiter: how many jobs of each queue are started in a time, counted over all workers.
             metrics: how many minutes of figures of finished jobs are kept; default: none.
             keep_completed: retention for completed jobs without an option of their own, as Node
@@ -336,6 +341,7 @@ class App(Closing, Extensions):
                 limiter=limiter,
                 metrics=metrics,
                 max_started_attempts=max_started_attempts,
+                unknown_job_timeout_ms=unknown_job_timeout_ms(unknown_job_timeout),
                 keep_completed=keep_completed,
                 keep_failed=keep_failed,
             ),

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from oxcart import Fail, GiveBack, JobContext, JobCounts, JobState, Retry
 from oxcart._engine.middleware import CallNext
-from oxcart._model.outcome import Failed, GivenBack, Outcome, Retried
+from oxcart._model.outcome import Failed, GivenBack, Outcome, PutBack, Retried
 from oxcart.app import App, AppWorker
 from oxcart.errors import ConfigError, PayloadError, Steering
 from oxcart.queue import Queue
@@ -247,7 +247,7 @@ class Burst:
 
 def _reason_of(outcome: Outcome | None) -> str:
     match outcome:
-        case Failed(reason=reason) | Retried(reason=reason):
+        case Failed(reason=reason) | Retried(reason=reason) | PutBack(reason=reason):
             return reason
         case None:
             return "it has no data"

@@ -99,6 +99,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long a stopping worker lets running jobs finish."""
     build: str | None = None
     """The version of the application that runs, such as a Git commit; shown with its workers."""
+    unknown_job_seconds: NotNegative = 21_600
+    """How long a job that no worker knows is put back before it fails; 0: it fails at once."""
     processes: NotNegative = 1
     """How many processes a worker runs jobs in; 0: in its own, which nobody watches over."""
     frozen_seconds: Positive = 90
@@ -204,6 +206,7 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "export_concurrency": ("OXCART_EXPORT_CONCURRENCY",),
     "grace_seconds": ("OXCART_GRACE_SECONDS",),
     "build": ("OXCART_BUILD",),
+    "unknown_job_seconds": ("OXCART_UNKNOWN_JOB_SECONDS",),
     "processes": ("OXCART_PROCESSES",),
     "frozen_seconds": ("OXCART_FROZEN_SECONDS",),
     "start_seconds": ("OXCART_START_SECONDS",),

@@ -29,6 +29,7 @@ from oxcart._engine.resources import Supply
 from oxcart._engine.retry_policy import BackoffStrategy, check_strategies
 from oxcart._engine.running_job import RunningJob
 from oxcart._engine.threads import HandlerThreads
+from oxcart._engine.unknown_jobs import unknown_job_timeout_ms
 from oxcart._model.clock import Clock, ServerClock
 from oxcart._model.duration import Duration, to_ms, to_seconds
 from oxcart._model.links import RateLimit
@@ -100,7 +101,7 @@ class WorkerGroup:
         self._lock_ms = _at_least("lock", to_ms(lock, what="lock"))
         if options is not None:
             _check_options(options)
-        self._options = replace(options or WorkerOptions(name=""), name=self.name)
+        self._options = replace(options or WorkerOptions(name=""), name=self.name, build=self.build)
         self._holder = secrets.token_hex(ID_BYTES)
         self._supply = supply
         self._opening: asyncio.Timeout | None = None
@@ -273,7 +274,7 @@ class Worker(WorkerGroup):
     Args:
         queue: the queue's name.
         handler: ``async def`` runs on the event loop, ``def`` in a thread. With a handler a name,
-            jobs of other names fail.
+            jobs of other names are put back for other workers; see ``unknown_job_timeout``.
         concurrency: how many jobs run at a time.
         redis_url: see ``Queue``.
         prefix: see ``Queue``.
@@ -288,6 +289,9 @@ class Worker(WorkerGroup):
         max_stalled: how often a job may be recovered before it is failed.
         max_started_attempts: how often a job may be started before it is failed; default: any
             number.
+        unknown_job_timeout: how long a job whose name has no handler here is put back for other
+            workers before it is failed; ``"0s"``: it is failed at once; default:
+            ``OXCART_UNKNOWN_JOB_SECONDS``, else 6 hours.
         limiter: how many jobs are started in a time, counted over all workers of the queue.
         metrics: how many minutes of figures of finished jobs are kept; default: none.
         middlewares: what runs around each job, the first outermost; see ``App.middleware``.
@@ -324,6 +328,7 @@ class Worker(WorkerGroup):
         stalled_interval: Duration = "30s",
         max_stalled: int = 1,
         max_started_attempts: int | None = None,
+        unknown_job_timeout: Duration | None = None,
         limiter: RateLimit | None = None,
         metrics: int | None = None,
         middlewares: Sequence[Middleware] = (),
@@ -374,6 +379,7 @@ class Worker(WorkerGroup):
                 limiter=limiter,
                 metrics=metrics,
                 max_started_attempts=max_started_attempts,
+                unknown_job_timeout_ms=unknown_job_timeout_ms(unknown_job_timeout),
             ),
             clock=clock,
         )

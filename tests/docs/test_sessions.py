@@ -15,6 +15,7 @@ from tests.interop.live.runtime import RuntimeMissing, find_node
 SESSIONS = (
     "docs/explanation/oxcart-and-bullmq.md",
     "docs/how-to/deduplicate-jobs.md",
+    "docs/how-to/deploying-safely.md",
     "docs/how-to/flows.md",
     "docs/how-to/move-a-node-worker.md",
     "docs/how-to/rate-limits-and-concurrency.md",

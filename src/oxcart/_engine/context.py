@@ -22,7 +22,7 @@ from oxcart._store.store import Store
 from oxcart._wire.codec import encode_json
 from oxcart._wire.codes import error_of
 from oxcart._wire.keys import QueueKeys
-from oxcart.errors import ConfigError, StoreTimeout
+from oxcart.errors import ConfigError, PayloadError, StoreTimeout
 
 T = TypeVar("T")
 
@@ -38,7 +38,11 @@ class JobContext:
     Attributes:
         record: the job as it was taken.
         queue: its queue's name.
+        payload_error: what was raised because the payload does not fit the handler, which then was
+            not called.
     """
+
+    payload_error: PayloadError | None = None
 
     def __init__(self, record: JobRecord, store: Store, keys: QueueKeys, hold: Hold) -> None:
         self.record = record

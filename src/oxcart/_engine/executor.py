@@ -18,11 +18,12 @@ from oxcart._engine.context import JobContext, set_current
 from oxcart._engine.deadlines import Deadlines
 from oxcart._engine.handler import Handler, Handlers
 from oxcart._engine.iterations import IterationMaker
-from oxcart._engine.judging import failure_of, final, judge
+from oxcart._engine.judging import failure_of, final, judge, sole
 from oxcart._engine.middleware import tell_success
 from oxcart._engine.refusing import refusal_of
 from oxcart._engine.retry_policy import RetryJudge
 from oxcart._engine.running_job import CancelReason, RunningJob
+from oxcart._engine.unknown_jobs import UnknownJobs
 from oxcart._model.by_identity import ByIdentity
 from oxcart._model.clock import ServerClock
 from oxcart._model.job import JobRecord
@@ -34,14 +35,17 @@ from oxcart._model.outcome import (
     GivenBack,
     Lost,
     Outcome,
+    PutBack,
     decide,
 )
+from oxcart._model.unknown import SeenBy, UnknownKind
 from oxcart._store.calls.stepping import EndedRun, Terms
+from oxcart._store.calls.unknown import forget_unknown
 from oxcart._store.store import Store
 from oxcart._wire.codec import encode_json, read_job
 from oxcart._wire.codes import Code, error_of
 from oxcart._wire.keys import QueueKeys
-from oxcart.errors import PayloadError, ResultError
+from oxcart.errors import PayloadError, ResultError, StoreError
 
 NOTHING_TO_WAIT_FOR = 1
 """What the server answers to a job that waits for children when all are settled."""
@@ -65,6 +69,8 @@ class Executor:
         keep_completed: retention for jobs that have no option of their own.
         keep_failed: the same for failed ones.
         max_started_attempts: how often a job may be taken before it fails; ``None``: any number.
+        seen_by: the worker that it belongs to, as it is noted with jobs that it cannot run.
+        unknown_timeout_ms: how long after it was first seen such a job fails; 0: at once.
         iterations: makes the next jobs of schedulers.
         random: gives a number in [0, 1), for jitter.
     """
@@ -78,6 +84,8 @@ class Executor:
         keep_completed: Retention = Retention.ALL,
         keep_failed: Retention = Retention.ALL,
         max_started_attempts: int | None = None,
+        seen_by: SeenBy | None = None,
+        unknown_timeout_ms: int = 0,
         iterations: IterationMaker | None = None,
         random: Callable[[], float] = _random,
     ) -> None:
@@ -91,6 +99,12 @@ class Executor:
         self._random = random
         self.hooks = handlers.hooks
         self._retry_judge = RetryJudge(handlers.backoff_strategies, random)
+        self._unknown_jobs = UnknownJobs(
+            keys.queue,
+            timeout_ms=unknown_timeout_ms,
+            seen_by=seen_by or SeenBy("unnamed"),
+            random=random,
+        )
         self._nobody = Handler(invoke=_run_by_nobody, on_failure=handlers.on_failure)
         self._deadlines = Deadlines()
         self._terms = ByIdentity(self._make_terms, limit=_MOST_TERMS)
@@ -185,7 +199,10 @@ class Executor:
             return final(refusal)
         if handler is None:
             return self._unknown_name(record)
-        return await self._invoke(running, context, handler)
+        result = await self._invoke(running, context, handler)
+        if record.unknown is not None and type(result) is not PutBack and running.hold.is_valid:
+            await self._forget_unknown(record)
+        return result
 
     async def _invoke(
         self, running: RunningJob, context: JobContext, handler: Handler
@@ -200,6 +217,8 @@ class Executor:
             return self._cancelled(running, record, error)
         # Whatever a handler raises, SystemExit included, ends its job and not the worker.
         except BaseException as error:  # noqa: BLE001
+            if context.payload_error is not None and sole(error) is context.payload_error:
+                return self._unknown_jobs.decide(record, UnknownKind.PAYLOAD, str(error), error)
             return self._judged(running, record, error)
         finally:
             if handler.timeout_ms is not None:
@@ -219,9 +238,18 @@ class Executor:
             return self._retried(running, record, result, error)
         return result
 
-    def _unknown_name(self, record: JobRecord) -> Failure:
+    def _unknown_name(self, record: JobRecord) -> PutBack | Failure:
         known = ", ".join(sorted(self._handlers.by_name)) or "none"
-        return final(f"no handler for job name {record.name!r} in this worker (it has: {known})")
+        reason = f"no handler for job name {record.name!r} in this worker (it has: {known})"
+        return self._unknown_jobs.decide(record, UnknownKind.NAME, reason)
+
+    async def _forget_unknown(self, record: JobRecord) -> None:
+        """Remove the note that other workers put the job back, as this one has run it."""
+        try:
+            await self._store.run(forget_unknown(self._keys, record.id))
+        # The note only shows, and the outcome must be written all the same.
+        except (StoreError, asyncio.CancelledError) as error:
+            log.debug("job.note_kept queue=%s job_id=%s: %s", self._keys.queue, record.id, error)
 
     def _cancelled(
         self, running: RunningJob, record: JobRecord, error: BaseException
@@ -260,7 +288,7 @@ class Executor:
 
     def _decide(self, failure: Failure, record: JobRecord) -> Outcome:
         limit = self._max_started_attempts
-        if limit is not None and record.attempts_started >= limit:
+        if limit is not None and record.attempts_started - record.unrun_count >= limit:
             failure = replace(failure, is_permanent=True)
         return decide(
             failure,
@@ -290,7 +318,7 @@ def _again(record: JobRecord) -> Outcome:
     They may have settled while it ran: then it is run again at once. A handler that asks for it
     time and again is held back, so that it cannot keep the worker and the server busy.
     """
-    uncounted = record.attempts_started - record.attempts_made - 1
+    uncounted = record.attempts_started - record.unrun_count - record.attempts_made - 1
     if uncounted < _PATIENT_RUNS:
         return GivenBack()
     if uncounted % _PATIENT_RUNS == 0:
@@ -310,8 +338,7 @@ def _encode_result(value: Any) -> bytes:
     """Encode what a handler returned.
 
     Raises:
-        ResultError: JSON cannot hold it. Not ``PayloadError``, after which a job is not retried:
-            the next attempt may return another value.
+        ResultError: JSON cannot hold it.
     """
     try:
         return encode_json(value, what="what the handler returned")

@@ -152,6 +152,10 @@ class Fetcher:
         """There may be work."""
         if self._free() <= 0 or self._is_draining:
             self._pass_on()
+        self.look()
+
+    def look(self) -> None:
+        """Take jobs as soon as there is room for them."""
         if self._is_limited:
             self._set_due_timer(LIMITED_LOOK_MS)
             return

@@ -10,6 +10,7 @@ from oxcart._engine.handler import Invoke, as_async
 from oxcart._engine.payload import Binder
 from oxcart._engine.resources import Injection
 from oxcart._engine.threads import HandlerThreads
+from oxcart.errors import PayloadError
 
 if TYPE_CHECKING:
     from oxcart._engine.context import JobContext
@@ -32,7 +33,11 @@ def invoker(
     call = as_async(function, threads)
 
     async def invoke(job: JobContext) -> object:
-        args, kwargs = binder.unpack(job.data)
+        try:
+            args, kwargs = binder.unpack(job.data)
+        except PayloadError as error:
+            job.payload_error = error
+            raise
         return await call(*args, **kwargs)
 
     if injection is None:
@@ -40,13 +45,22 @@ def invoker(
     return _with_resources(call, binder, injection)
 
 
+def _arguments(binder: Binder, job: JobContext) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call; as in ``invoker``, where it is written out for speed."""
+    try:
+        return binder.unpack(job.data)
+    except PayloadError as error:
+        job.payload_error = error
+        raise
+
+
 def _with_resources(call: Callable[..., Any], binder: Binder, injection: Injection) -> Invoke:
     async def invoke(job: JobContext) -> object:
-        args, kwargs = binder.unpack(job.data)
+        args, kwargs = _arguments(binder, job)
         return await call(*args, **kwargs, **injection.shared(job))
 
     async def invoke_within(job: JobContext) -> object:
-        args, kwargs = binder.unpack(job.data)
+        args, kwargs = _arguments(binder, job)
         failure: BaseException | None = None
         async with AsyncExitStack() as stack:
             try:

@@ -22,7 +22,6 @@ from oxcart.errors import (
     Delay,
     Fail,
     GiveBack,
-    PayloadError,
     RateLimited,
     Retry,
     WaitForChildren,
@@ -124,7 +123,7 @@ def _steered(error: BaseException) -> Outcome | Failure | None:
         case Retry():
             after = None if error.after is None else to_ms(error.after, what="Retry after")
             return Failure(reason=reason_of(error), trace=trace_of(error), after_ms=after)
-        case Fail() | PayloadError():
+        case Fail():
             return Failure(reason=reason_of(error), trace=trace_of(error), is_permanent=True)
         case _:
             return _put_back(error)

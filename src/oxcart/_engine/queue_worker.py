@@ -16,10 +16,12 @@ from oxcart._engine.lock_keeper import LockKeeper
 from oxcart._engine.outcome_log import OnWritten
 from oxcart._engine.stalled_sweeper import StalledSweeper
 from oxcart._engine.stepper import Stepper, lanes_for
+from oxcart._engine.unknown_seeker import UnknownSeeker
 from oxcart._engine.waiter import Waiter
 from oxcart._model.clock import Clock
 from oxcart._model.links import RateLimit
 from oxcart._model.options import Retention, check_kind
+from oxcart._model.unknown import SeenBy
 from oxcart._store.calls.switching import pass_marker_on
 from oxcart._store.store import Store
 from oxcart._wire.keys import QueueKeys
@@ -55,6 +57,8 @@ class WorkerOptions:
         metrics: how many points of finished jobs a minute are kept; ``None`` counts none.
         max_started_attempts: how often a job may be taken before it is failed.
         on_written: called for each run that did not complete its job.
+        build: the version of the application that it runs.
+        unknown_job_timeout_ms: how long a job that it cannot run is put back before it is failed.
     """
 
     name: str
@@ -68,6 +72,8 @@ class WorkerOptions:
     metrics: int | None = None
     max_started_attempts: int | None = None
     on_written: OnWritten | None = None
+    build: str = ""
+    unknown_job_timeout_ms: int = 0
 
     def __post_init__(self) -> None:
         """Check what would otherwise be found out when jobs run."""
@@ -136,6 +142,7 @@ class QueueWorker:
             )
             for _ in range(lanes_for(options.concurrency))
         ]
+        seen_by = SeenBy(options.name, options.build)
         executor = Executor(
             handlers,
             store,
@@ -143,6 +150,8 @@ class QueueWorker:
             keep_completed=options.keep_completed,
             keep_failed=options.keep_failed,
             max_started_attempts=options.max_started_attempts,
+            seen_by=seen_by,
+            unknown_timeout_ms=options.unknown_job_timeout_ms,
             iterations=IterationMaker(store, keys, clock),
         )
         self.fetcher = Fetcher(
@@ -154,6 +163,14 @@ class QueueWorker:
             arm=self._waiter.arm,
             pass_on=self._unused_markers.set,
             on_written=options.on_written,
+        )
+        self._seeker = UnknownSeeker(
+            store,
+            keys,
+            None if handlers.fallback else tuple(handlers.by_name),
+            worker=seen_by,
+            count=options.concurrency,
+            on_found=self.fetcher.look,
         )
         self._waiter.connect(on_work=self.fetcher.on_work, on_due=self.fetcher.on_due)
 
@@ -181,6 +198,7 @@ class QueueWorker:
                 group.create_task(self._pass_markers_on()),
                 group.create_task(self._abandon_overdue()),
             ]
+            seeking = group.create_task(self._seeker.run())
             await stopping.wait()
             log.info(
                 "worker.stopping queue=%s jobs=%d grace_s=%g",
@@ -189,7 +207,7 @@ class QueueWorker:
                 grace_s,
             )
             self.fetcher.drain()
-            await end(*roles[:3])
+            await end(seeking, *roles[:3])
             # The waiter may have taken a marker just then: another worker needs it.
             await self._pass_marker_on()
             await self._finish_running(forced, grace_s)

@@ -20,7 +20,8 @@ def refusal_of(record: JobRecord, max_started_attempts: int | None) -> str | Non
     """
     if record.deferred_failure or record.corruption:
         return record.deferred_failure or record.corruption
-    if max_started_attempts is not None and record.attempts_started > max_started_attempts:
+    started = record.attempts_started - record.unrun_count
+    if max_started_attempts is not None and started > max_started_attempts:
         return STARTED_TOO_OFTEN
     if record.options.expires is not None:
         return _expiry(record)
@@ -40,6 +41,8 @@ def _expiry(record: JobRecord) -> str | None:
     reason = f"expired at {_shown(expires_at_ms)}, taken at {_shown(taken_at_ms)}"
     if record.failed_reason:
         reason += f"; the attempt before failed: {record.failed_reason}"
+    if record.unknown:
+        reason += f"; {record.unknown}"
     return reason
 
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from oxcart._model.json import JsonValue
 from oxcart._model.options import PLAIN_OPTIONS, JobOptions
+from oxcart._model.unknown import UnknownJob
 from oxcart.errors import ConfigError
 
 
@@ -38,6 +39,9 @@ class JobRecord:
         deduplication_id: its deduplication id.
         deferred_failure: why the next worker must fail it without running it.
         corruption: what could not be read, if something could not; the fields concerned are empty.
+        unknown: why workers put it back unrun, if the last of them did so because its name or its
+            payload was unknown to them.
+        unrun_count: how often it was taken and put back for such a reason.
     """
 
     id: str
@@ -62,6 +66,15 @@ class JobRecord:
     deduplication_id: str | None = None
     deferred_failure: str | None = None
     corruption: str | None = None
+    unknown: UnknownJob | None = None
+    unrun_count: int = 0
+
+    @property
+    def delay_reason(self) -> str | None:
+        """Why the job is not run yet though workers took it; ``None`` if it is not known."""
+        if self.unknown is None or self.finished_at_ms is not None:
+            return None
+        return str(self.unknown)
 
 
 R = TypeVar("R", bound=JobRecord)

@@ -62,6 +62,21 @@ class Delayed:
 
 
 @dataclass(frozen=True, slots=True)
+class PutBack:
+    """The worker cannot run the job: it is delayed for another worker; no attempt is counted.
+
+    Attributes:
+        delay_ms: for how long.
+        note: what is kept with the job.
+        reason: why.
+    """
+
+    delay_ms: int
+    note: bytes
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class GivenBack:
     """The job goes back to the front of the queue; no attempt is counted."""
 
@@ -88,7 +103,15 @@ class Lost:
 
 
 Outcome = (
-    Completed | Failed | Retried | Delayed | GivenBack | WaitingForChildren | RateLimited | Lost
+    Completed
+    | Failed
+    | Retried
+    | Delayed
+    | PutBack
+    | GivenBack
+    | WaitingForChildren
+    | RateLimited
+    | Lost
 )
 
 

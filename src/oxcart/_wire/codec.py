@@ -13,6 +13,7 @@ import msgspec
 
 from oxcart._model.job import JobRecord, made_of
 from oxcart._model.json import JsonValue
+from oxcart._model.unknown import UnknownJob
 from oxcart._wire import fields
 from oxcart._wire.options_codec import decode_options
 from oxcart.errors import PayloadError
@@ -22,6 +23,7 @@ MAX_JSON_BYTES = 64 * 1024 * 1024
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[JsonValue] = msgspec.json.Decoder()
+_unknown_decoder = msgspec.json.Decoder(UnknownJob)
 _trace_decoder = msgspec.json.Decoder(list[str])
 
 
@@ -91,6 +93,11 @@ def encode_stacktrace(earlier: tuple[str, ...], trace: str, limit: int | None) -
     if limit is not None:
         traces = traces[-limit:] if limit else []
     return _encoder.encode(traces)
+
+
+def encode_unknown(unknown: UnknownJob) -> bytes:
+    """Write why a job was put back."""
+    return _encoder.encode(unknown)
 
 
 def read_job(job_id: str, raw: Mapping[bytes, bytes]) -> JobRecord:
@@ -164,6 +171,14 @@ def decode_stacktrace(value: bytes) -> tuple[str, ...]:
         return (value.decode(errors="replace"),)
 
 
+def _unknown(value: bytes) -> UnknownJob | None:
+    """Read why a job was put back; a note that another release wrote in another form counts not."""
+    try:
+        return _unknown_decoder.decode(value)
+    except (msgspec.MsgspecError, UnicodeError):
+        return None
+
+
 _UNREADABLE = (ValueError, msgspec.MsgspecError, RecursionError)
 _Reader = Callable[[bytes], Any]
 _INT: tuple[_Reader, _Reader] = (int, _int)
@@ -190,6 +205,8 @@ _READERS: dict[bytes, tuple[str, _Reader, _Reader]] = {
     fields.SCHEDULER_ID: ("scheduler_id", *_TEXT),
     fields.DEDUPLICATION_ID: ("deduplication_id", *_TEXT),
     fields.DEFERRED_FAILURE: ("deferred_failure", *_TEXT),
+    fields.UNKNOWN: ("unknown", _unknown, _unknown),
+    fields.UNRUN_COUNT: ("unrun_count", *_COUNT),
 }
 """Each field of a job's hash: the record's name of it, how it is read, and how with care, if that
 failed. A field that is not there is the record's default."""

@@ -24,3 +24,8 @@ PROGRESS = b"progress"
 PARENT_KEY = b"parentKey"
 SCHEDULER_ID = b"rjk"
 DEDUPLICATION_ID = b"deid"
+
+UNKNOWN = b"ox:unknown"
+"""Our own: why the workers that took the job put it back, as JSON."""
+UNRUN_COUNT = b"ox:unrun"
+"""Our own: how often they did, of the times that it was taken (``ats``)."""

@@ -32,7 +32,7 @@ async def test_job_with_an_unknown_name_fails_for_good_and_names_the_known_ones(
 ) -> None:
     job = await queue.add("bda", attempts=5)
 
-    async with running(app.worker()):
+    async with running(app.worker(unknown_job_timeout="0s")):
         failed = await is_in(queue, job, JobState.FAILED)
         assert 1 == await (await good.enqueue()).result()
 
@@ -56,7 +56,7 @@ async def test_payload_that_does_not_fit_fails_for_good_before_the_handler_runs(
 
     job = await queue.add("pick", {"number": 1}, attempts=5)
     await queue.update_data(job.id, data)
-    async with running(app.worker()):
+    async with running(app.worker(unknown_job_timeout="0s")):
         failed = await is_in(queue, job, JobState.FAILED)
 
     assert [] == ran
@@ -171,7 +171,7 @@ async def test_hook_hears_of_a_job_that_failed_for_good_once(
 
     data: dict[str, Any] = {"attempts": {"number": 1}, "payload": {"x": 1}, "raised": {"number": 2}}
     job = await queue.add("bad", data[kind], attempts=2 if kind == "attempts" else 1)
-    async with running(app.worker()):
+    async with running(app.worker(unknown_job_timeout="0s")):
         failed = await is_in(queue, job, JobState.FAILED)
         await until(lambda: _is(heard), what="the hook to be called")
 
@@ -290,7 +290,7 @@ async def test_hook_may_ask_for_its_job_and_can_no_longer_write_to_it(
         raise ValueError("no")
 
     job = await queue.add("work", {"x": 1} if kind == "refused" else {"number": 1}, attempts=2)
-    async with running(app.worker()):
+    async with running(app.worker(unknown_job_timeout="0s")):
         await is_in(queue, job, JobState.FAILED)
         await until(lambda: _is(refused), what="the hook to be called")
 

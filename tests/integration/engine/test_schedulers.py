@@ -98,7 +98,7 @@ async def test_job_without_a_handler_has_a_successor(app: App, queue: Queue) -> 
 
     job = await queue.upsert_scheduler("sch", Schedule.every("1h"), "unknown")
 
-    async with running(app.worker()):
+    async with running(app.worker(unknown_job_timeout="0s")):
         await is_in(queue, job, JobState.FAILED)
 
     assert (await queue.get_counts()).delayed == 1

@@ -7,6 +7,7 @@ from oxcart import JobState
 from oxcart._store.calls.moving import reprocess
 
 FINISHED = {"finishedOn": "5", "processedOn": "4", "atm": "1", "ats": "2", "pb": "w"}
+OWN = {"ox:unknown": "{}", "ox:unrun": "1"}
 
 
 def finished(state: JobState, **changes: str) -> Table:
@@ -29,11 +30,12 @@ async def reprocess_it(
 async def test_finished_job_is_ready_again_without_its_result(
     space: Keyspace, state: JobState, resets_attempts: bool
 ) -> None:
-    space.write(finished(state) | {"wait": ["0"]})
+    space.write(finished(state, **OWN) | {"wait": ["0"]})
 
     assert await reprocess_it(space, state, resets_attempts=resets_attempts) == 0
 
-    left = {"pb": "w"} | ({} if resets_attempts else {"atm": "1", "ats": "2"})
+    left = {"pb": "w"}
+    left |= {} if resets_attempts else {"atm": "1", "ats": "2", "ox:unrun": "1"}
     left |= {"stacktrace": "[]"} if state is JobState.FAILED else {}
     assert space.read() == {
         "1": job(**left), "wait": ["1", "0"], state.value: {"2": 6.0}, "marker": {"0": 0},

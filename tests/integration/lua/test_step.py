@@ -7,7 +7,15 @@ from tests.integration.lua.keyspace import NOW, PRIORITY, STEP, Keyspace, Table,
 from tests.integration.lua.steps import FAILED, TOKEN, active, end, ids_of, run_job, send
 
 from oxcart import Retention
-from oxcart._model.outcome import Completed, Delayed, Failed, GivenBack, Outcome, Retried
+from oxcart._model.outcome import (
+    Completed,
+    Delayed,
+    Failed,
+    GivenBack,
+    Outcome,
+    PutBack,
+    Retried,
+)
 
 FAILURE = {"failedReason": "boom", "stacktrace": '["trace"]'}
 
@@ -46,6 +54,15 @@ FAILURE = {"failedReason": "boom", "stacktrace": '["trace"]'}
             Delayed(900),
             {
                 "1": run_job() | {"delay": "900"},
+                "delayed": {"1": (NOW + 900) * STEP},
+                "marker": {"1": NOW + 900},
+            },
+            [("delayed", "1", str(NOW + 900))],
+        ),
+        (
+            PutBack(900, b'{"n":1}'),
+            {
+                "1": run_job() | {"delay": "900", "ox:unknown": '{"n":1}', "ox:unrun": "1"},
                 "delayed": {"1": (NOW + 900) * STEP},
                 "marker": {"1": NOW + 900},
             },
@@ -343,3 +360,21 @@ async def test_retry_promotes_due_jobs_even_if_its_own_job_is_lost(space: Keyspa
 
     assert reply.codes == (-1,)
     assert space.read() == {"wait": ["d"], "d": job(), "marker": {"0": 0}}
+
+
+async def test_jobs_put_back_lately_are_in_a_set_that_expires(space: Keyspace) -> None:
+    space.write({**active("1"), "oxcart:unknown-jobs": {"old": NOW - 200_000, "2": NOW - 60_000}})
+
+    await send(space, end("1", PutBack(900, b"{}")))
+
+    found = space.client.zrange(space.keys.private("unknown", "jobs"), 0, -1, withscores=True)
+    assert [(b"2", NOW - 60_000), (b"1", NOW + 900)] == found
+    assert 0 < space.ttl_ms("oxcart:unknown-jobs") <= 150_000
+
+
+async def test_job_that_fails_loses_its_note(space: Keyspace) -> None:
+    space.write(active("1", **{"ox:unknown": "{}", "ox:unrun": "2"}))
+
+    await send(space, end("1", FAILED))
+
+    assert {"ox:unrun"} == {name for name in space.read()["1"] if name.startswith("ox:")}

@@ -105,6 +105,7 @@ def output_of_worker(
     queue.add("group", {"card": "card-4711", "password": SECRETS[1]}, job_id="group-1")
     queue.close()
     env = environment(folder, REDIS_URL=valkey_url, PYTHONPATH=str(folder), **variables)
+    env["OXCART_UNKNOWN_JOB_SECONDS"] = "0"  # so that the payload that does not fit fails at once
     base = f"{prefix}:shop"
     with running("worker", "shop:app", "--name", "w1", env=env, folder=folder) as worker:
         wait_until_sync(

@@ -128,7 +128,7 @@ async def test_job_that_fails_in_another_way_is_reported_once(
 
     if how == "not JSON":
         work = work.options(attempts=1)
-    async with running(app.worker()):
+    async with running(app.worker(unknown_job_timeout="0s")):
         if how == "payload":
             await app.queue("default").add("work", {"number": "many"})
         else:
@@ -173,7 +173,7 @@ async def test_job_that_is_refused_is_reported_with_the_reason(
 
     job = await work.enqueue()
     valkey.hset(f"{prefix}:default:{job.id}", field, value)
-    async with running(app.worker()):
+    async with running(app.worker(unknown_job_timeout="0s")):
         event = await sentry.event()
     flush()
 

@@ -94,7 +94,7 @@ async def test_payload_that_does_not_fit_fails_for_good_with_the_reason(
     async def work(number: int) -> None:
         runs.append(number)
 
-    async with running(app.worker()):
+    async with running(app.worker(unknown_job_timeout="0s")):
         job = await app.queue("default").add("work", {"x": 0} if data is None else data, attempts=5)
         failed = await is_in(app.queue("default"), job, JobState.FAILED)
 
@@ -118,7 +118,7 @@ async def test_unknown_name_fails_alone_and_says_what_is_known(app: App) -> None
     async def known() -> str:
         return "fine"
 
-    async with running(app.worker()):
+    async with running(app.worker(unknown_job_timeout="0s")):
         stranger = await app.queue("default").add("stranger", attempts=3)
         job = await known.enqueue()
 
@@ -291,7 +291,7 @@ async def test_hook_is_told_of_jobs_that_failed_for_good_and_may_break(app: App)
     async def work(number: int) -> None:
         raise OSError("no")
 
-    async with running(app.worker()):
+    async with running(app.worker(unknown_job_timeout="0s")):
         job = await work.enqueue(1)
         misfit = await app.queue("default").add("work", {"number": "x"})
         await wait_until(lambda: len(told) == 2, what="the hook to be told twice")

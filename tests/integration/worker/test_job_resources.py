@@ -193,7 +193,7 @@ async def test_misfit_payload_opens_nothing(app: App) -> None:
     @app.job
     async def work(number: int, session: Session = Provided) -> None: ...
 
-    async with running(app.worker()):
+    async with running(app.worker(unknown_job_timeout="0s")):
         job = await app.queue("default").add("work", {"number": "seven"})
         await is_in(app.queue("default"), job, JobState.FAILED)
 

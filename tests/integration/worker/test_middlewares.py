@@ -353,7 +353,7 @@ async def test_every_final_failure_is_told_to_all_hooks_whatever_one_of_them_doe
     async def work() -> None:
         raise ValueError("no")
 
-    async with running(app.worker()):
+    async with running(app.worker(unknown_job_timeout="0s")):
         await work.enqueue()
         await wait_until(lambda: len(told) == 3, what="all hooks to be told of the failure")
         await app.queue("default").add("stranger")

@@ -302,7 +302,7 @@ async def test_resource_is_no_part_of_the_payload(app: App) -> None:
     with pytest.raises(PayloadError, match="too many positional"):
         await work.enqueue(1, Client())
 
-    async with running(app.worker()):
+    async with running(app.worker(unknown_job_timeout="0s")):
         smuggled = await app.queue("default").add("work", {"number": 1, "client": {"name": "x"}})
         with pytest.raises(JobFailed, match="client"):
             await smuggled.result()

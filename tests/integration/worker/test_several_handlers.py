@@ -21,7 +21,10 @@ async def test_each_name_has_its_handler_and_others_fail(
     handlers = {"greet": greet, "part": part}
     queue = app.queue("default")
     jobs = [await queue.add(name, "Ada") for name in ("greet", "part", "wave")]
-    async with running(Worker("default", handlers, redis_url=valkey_url, prefix=prefix)):
+    worker = Worker(
+        "default", handlers, redis_url=valkey_url, prefix=prefix, unknown_job_timeout="0s"
+    )
+    async with running(worker):
         assert ["hello Ada", "bye Ada"] == [await job.result() for job in jobs[:2]]
         with pytest.raises(JobFailed, match=r"'wave' in this worker \(it has: greet, part\)"):
             await jobs[2].result()

@@ -17,6 +17,7 @@ from oxcart._model.outcome import (
     Failed,
     GivenBack,
     Outcome,
+    PutBack,
     RateLimited,
     Retried,
     WaitingForChildren,
@@ -242,7 +243,7 @@ def _run_words(run: EndedRun) -> tuple[Word, ...]:
     return (run.job_id, run.token, verb, value, run.terms.packed, packed)
 
 
-def _other_words(run: EndedRun) -> tuple[str, str, tuple[str, int, int]]:
+def _other_words(run: EndedRun) -> tuple[str, Word, tuple[str, int, int]]:
     """The verb of a run that did not complete, its value; and its traces, delay and instant."""
     match run.outcome:
         case Failed(reason=reason, trace=trace):
@@ -252,10 +253,10 @@ def _other_words(run: EndedRun) -> tuple[str, str, tuple[str, int, int]]:
             return verb, reason, (_traces(run, trace), delay_ms, 0)
         case Delayed(delay_ms=delay_ms, until_ms=until_ms):
             return "delay", "", ("", delay_ms, until_ms)
-        case GivenBack():
-            return "give_back", "", ("", 0, 0)
-        case WaitingForChildren():
-            return "wait", "", ("", 0, 0)
+        case PutBack(delay_ms=delay_ms, note=note):
+            return "put_back", note, ("", delay_ms, 0)
+        case GivenBack() | WaitingForChildren() as outcome:
+            return "give_back" if type(outcome) is GivenBack else "wait", "", ("", 0, 0)
         case RateLimited(for_ms=for_ms):
             return "limit", "", ("", for_ms, 0)
         case _:

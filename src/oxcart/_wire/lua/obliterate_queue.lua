@@ -21,6 +21,7 @@ local SETS = { 'delayed', 'prioritized', 'completed', 'failed' }
 local REST = {
   'events', 'stalled-check', 'stalled', 'id', 'pc', 'marker', 'meta', 'limiter', 'repeat',
   'metrics:completed', 'metrics:failed', 'metrics:completed:data', 'metrics:failed:data',
+  'oxcart:unknown-jobs',
 }
 
 local keys = queue_keys(base_key)

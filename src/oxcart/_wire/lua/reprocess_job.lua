@@ -30,9 +30,9 @@ if redis.call('ZREM', keys[state], job_id) == 0 then
   return -3
 end
 local result_field = state == 'failed' and 'failedReason' or 'returnvalue'
-redis.call('HDEL', job_key, 'finishedOn', 'processedOn', 'defa', result_field)
+redis.call('HDEL', job_key, 'finishedOn', 'processedOn', 'defa', 'ox:unknown', result_field)
 if resets_attempts == '1' then
-  redis.call('HDEL', job_key, 'atm', 'ats')
+  redis.call('HDEL', job_key, 'atm', 'ats', 'ox:unrun')
 end
 local side = is_lifo() and 'RPUSH' or 'LPUSH'
 push_ready(keys.wait, keys.prioritized, keys.counter, job_id, priority_of(job_key), side)

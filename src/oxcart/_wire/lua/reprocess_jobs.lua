@@ -28,7 +28,8 @@ for _, job_id in ipairs(job_ids) do
   local job_key = base_key .. job_id
   if is_job(job_key) then
     if RESULT_FIELDS[state] then
-      redis.call('HDEL', job_key, 'finishedOn', 'processedOn', 'defa', RESULT_FIELDS[state])
+      redis.call('HDEL', job_key, 'finishedOn', 'processedOn', 'defa', 'ox:unknown',
+        RESULT_FIELDS[state])
       put_child_back(job_key, state)
     end
     emit_trimmed(keys.events, length, 'waiting', 'jobId', job_id, 'prev', state)

@@ -80,7 +80,7 @@ local function fail(keys, run, now, ended)
     child_failed(ties.parent, run.key, run.value, now)
   end
   local made = count_up(run.key, 'atm')
-  redis.call('HDEL', run.key, 'defa')
+  redis.call('HDEL', run.key, 'defa', 'ox:unknown')
   settle(keys, run, ties, keys.failed, 'failedReason', ended.prunes, now)
   emit(keys.events, 'failed', 'jobId', run.id, 'failedReason', run.value, 'prev', 'active')
   if made >= run.attempts then

@@ -26,6 +26,15 @@ local function push_prioritized(prioritized_key, counter_key, job_id, priority)
   redis.call('ZADD', prioritized_key, priority * PRIORITY_STEP + turn, job_id)
 end
 
+-- Puts a job where it is taken from before all others of its priority.
+local function push_next(keys, job_id, priority)
+  if priority > 0 then
+    redis.call('ZADD', keys.prioritized, priority * PRIORITY_STEP, job_id)
+  else
+    redis.call('RPUSH', keys.wait, job_id)
+  end
+end
+
 -- Puts a job where it will be taken from; side is LPUSH (last) or RPUSH (next).
 local function push_ready(wait_key, prioritized_key, counter_key, job_id, priority, side)
   if priority > 0 then

@@ -2,6 +2,7 @@
 -- Needs lib/text, lib/jobs, lib/events, lib/ready, lib/delayed, lib/promote, lib/limit, lib/lock,
 -- lib/parents and lib/finish.
 local NOTHING_TO_WAIT_FOR = 1
+local UNKNOWN_MS = 150000 -- jobs that no worker knows are put back more often than this
 
 local function retry(keys, run, now, length, dropped)
   promote_due(keys, now, dropped)
@@ -27,6 +28,20 @@ local function delay(keys, run, now, length, counts)
     end
     redis.call('HSET', run.key, 'delay', int(wait))
     emit_trimmed(keys.events, length, 'delayed', 'jobId', run.id, 'delay', int(now + wait))
+  end
+  return code
+end
+
+-- A job that the worker cannot run: delayed for another one, with a note of our own.
+local function put_back_unknown(keys, run, now, length)
+  local code = delay(keys, run, now, length, false)
+  if code == 0 then
+    redis.call('HSET', run.key, 'ox:unknown', run.value)
+    count_up(run.key, 'ox:unrun')
+    local unknown_key = keys.base .. 'oxcart:unknown-jobs' -- of the same queue: not declared
+    redis.call('ZREMRANGEBYSCORE', unknown_key, 0, now - UNKNOWN_MS)
+    redis.call('ZADD', unknown_key, int(now + run.delay), run.id)
+    redis.call('PEXPIRE', unknown_key, UNKNOWN_MS)
   end
   return code
 end

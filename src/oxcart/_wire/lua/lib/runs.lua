@@ -5,10 +5,13 @@ local VERBS = {
   retry = function(keys, run, now, ended) return retry(keys, run, now, ended.length, ended.dropped) end,
   retry_later = function(keys, run, now, ended) return delay(keys, run, now, ended.length, true) end,
   delay = function(keys, run, now, ended) return delay(keys, run, now, ended.length, false) end,
+  put_back = function(keys, run, now, ended) return put_back_unknown(keys, run, now, ended.length) end,
   give_back = function(keys, run, _, ended) return give_back(keys, run, ended.length) end,
   limit = function(keys, run, _, ended) return give_back_limited(keys, run, ended.length) end,
   wait = wait_for_children,
 }
+
+local DELAYING = { retry_later = true, delay = true, put_back = true }
 
 -- Ends all runs from argv[first] on. Returns their codes, what was dropped on the way, and how many
 -- jobs were completed, failed and put into delayed.
@@ -29,7 +32,7 @@ local function end_runs(keys, argv, first, now)
   for at, run in ipairs(runs) do
     run.code = run.code or VERBS[run.verb](keys, run, now, ended)
     ended.codes[at] = run.code
-    if run.code == 0 and (run.verb == 'retry_later' or run.verb == 'delay') then
+    if run.code == 0 and DELAYING[run.verb] then
       ended.delayed = ended.delayed + 1
     end
   end
