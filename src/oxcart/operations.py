@@ -192,14 +192,29 @@ async def _status_of(queue: Queue) -> QueueStatus:
 
 
 async def _live_workers(queue: Queue) -> tuple[LiveWorker, ...] | None:
-    """The live workers of a queue; ``None`` where the server does not list its connections."""
+    """The live workers of a queue: those that registered, and connections without a registration.
+
+    ``None`` if none has registered and the server does not list its connections.
+    """
+    registered = [
+        LiveWorker(
+            name=worker.record.name,
+            job_names=worker.record.job_names or (),
+            has_any_handler=worker.record.job_names is None,
+            is_registered=True,
+        )
+        for worker in await queue.get_registered_workers()
+        if worker.is_alive
+    ]
     try:
         connected = await queue.get_workers()
     except StoreUnavailable:
         raise
     except StoreError:
-        return None
-    return tuple(LiveWorker(name=worker.name) for worker in connected)
+        return tuple(registered) or None
+    known = {worker.name for worker in registered}
+    others = [LiveWorker(name=worker.name) for worker in connected if worker.name not in known]
+    return (*registered, *others)
 
 
 def _without_call(error: StoreError) -> str:

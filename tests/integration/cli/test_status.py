@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Iterator
@@ -96,6 +97,31 @@ def test_worker_that_is_connected_is_counted(shop: Shop) -> None:
         code, _, queue = shop.status()
 
     assert (0, 1, [], 1) == (code, queue["workerCount"], kinds_of(queue), queue["completedCount"])
+
+
+def test_name_that_no_live_worker_has_a_handler_for_is_told(
+    shop: Shop, valkey_url: str, prefix: str
+) -> None:
+    """Until a worker is connected whose names are not known."""
+    with running("worker", "shop:app", env=shop.env, folder=shop.folder):
+        wait_until_sync(shop.queue.get_registered_workers, within=30, what="the worker to register")
+        shop.queue.pause()
+        shop.queue.add("pay", {"amount": 1})
+        for _ in range(3):
+            shop.queue.add("refund", {"amount": 1})
+
+        code, _, queue = shop.status()
+        table = run("status", "shop:app", env=shop.env).stdout
+        with redis.Redis.from_url(valkey_url) as node:
+            connection_name = f"{prefix}:{base64.b64encode(b'shop').decode()}:w:node"
+            node.client_setname(connection_name)
+            _, _, beside_node = shop.status()
+
+    assert (1, {"refund": 3}, 1) == (code, queue["namesWithoutWorker"], queue["workerCount"])
+    assert ["paused", "no_worker_for_name"] == kinds_of(queue)
+    shown = "shop: no live worker has a handler for 'refund' (3 waiting); the live worker has: pay"
+    assert shown in " ".join(table.split())
+    assert ({}, 2) == (beside_node["namesWithoutWorker"], beside_node["workerCount"])
 
 
 def test_many_failures_count_as_long_as_they_are_recent(shop: Shop) -> None:
