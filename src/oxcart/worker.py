@@ -21,6 +21,7 @@ from oxcart._engine.locating import locate
 from oxcart._engine.lock_keeper import LockKeeper
 from oxcart._engine.loop_monitor import LoggedLoopReports, LoopMonitor, LoopReports
 from oxcart._engine.middleware import Middleware, checked, compose
+from oxcart._engine.option_checks import at_least, check_options, connection_safe
 from oxcart._engine.outcome_log import OnWritten
 from oxcart._engine.processes import this_process
 from oxcart._engine.queue_worker import ID_BYTES, QueueWorker, WorkerOptions
@@ -42,9 +43,6 @@ from oxcart._store.store import Store
 from oxcart._version import __version__
 from oxcart._wire.keys import QueueKeys
 from oxcart.errors import ConfigError
-
-SHORTEST_MS = 100
-"""Shorter locks run out between two heartbeats, shorter intervals only burn the server."""
 
 HandlerFunction = Callable[[JobContext], Awaitable[object]] | Callable[[JobContext], object]
 
@@ -90,7 +88,7 @@ class WorkerGroup:
                     f"concurrency of queue {queue!r} is {places}; it must be 1 or more"
                 )
             check_slots(store.location, QueueKeys(prefix, queue))
-        self.name = _connection_safe(name or f"{socket.gethostname()}-{os.getpid()}")
+        self.name = connection_safe(name or f"{socket.gethostname()}-{os.getpid()}")
         self.build = build_of(build)
         """The version of the application that it runs; empty if it is not known."""
         self._store = store
@@ -98,9 +96,9 @@ class WorkerGroup:
         self._handlers = handlers
         self._concurrency = concurrency
         self._grace_s = to_seconds(grace, what="grace")
-        self._lock_ms = _at_least("lock", to_ms(lock, what="lock"))
+        self._lock_ms = at_least("lock", to_ms(lock, what="lock"))
         if options is not None:
-            _check_options(options)
+            check_options(options)
         self._options = replace(options or WorkerOptions(name=""), name=self.name, build=self.build)
         self._holder = secrets.token_hex(ID_BYTES)
         self._supply = supply
@@ -405,22 +403,3 @@ class Worker(WorkerGroup):
     def _handler(self, function: HandlerFunction) -> Handler:
         invoke = compose(as_async(function, self._threads), self._middlewares)
         return Handler(invoke=invoke, timeout_ms=self._timeout_ms, on_failure=self._on_failure)
-
-
-def _check_options(options: WorkerOptions) -> None:
-    _at_least("stalled_interval", options.stalled_interval_ms)
-    for name, least in (("max_stalled", 0), ("metrics", 1), ("max_started_attempts", 1)):
-        value = getattr(options, name)
-        if value is not None and value < least:
-            raise ConfigError(f"{name} is {value}; it must be {least} or more")
-
-
-def _at_least(name: str, milliseconds: int) -> int:
-    if milliseconds < SHORTEST_MS:
-        raise ConfigError(f"{name} is {milliseconds} ms; it must be {SHORTEST_MS} ms or more")
-    return milliseconds
-
-
-def _connection_safe(name: str) -> str:
-    """A name that may be part of a connection's name: the server takes visible ASCII alone."""
-    return "".join(char if "!" <= char <= "~" else "-" for char in name)
