@@ -35,7 +35,6 @@ from oxcart._model.json import JsonValue
 from oxcart._model.links import RateLimit
 from oxcart._model.options import Backoff, JobOptions, Retention, exponential
 from oxcart._queue.closing import Closing
-from oxcart._settings.values import mask_url
 from oxcart._store.connection import Timeouts
 from oxcart._store.store import Store
 from oxcart._store.sync_store import SyncStore
@@ -114,12 +113,6 @@ class App(Closing, Extensions):
         self._sync_queues: dict[str, sync.Queue] = {}
         self._guard = threading.Lock()
         self._registry: dict[tuple[str, str], JobDefinition[..., Any]] = {}
-
-    @property
-    def server_url(self) -> str | None:
-        """The server's URL without its password; ``None`` if it is not known yet, or not Redis."""
-        url = None if self._broker is not None else self._store.location.known
-        return None if url is None else mask_url(url)
 
     @property
     def registry(self) -> Mapping[tuple[str, str], JobDefinition[..., Any]]:

@@ -13,7 +13,7 @@ from oxcart import Fail, GiveBack, JobContext, JobCounts, JobState, Retry
 from oxcart._engine.middleware import CallNext
 from oxcart._model.outcome import Failed, GivenBack, Outcome, PutBack, Retried
 from oxcart.app import App, AppWorker
-from oxcart.errors import ConfigError, PayloadError, Steering
+from oxcart.errors import ConfigError, Steering
 from oxcart.queue import Queue
 
 log = logging.getLogger("oxcart.worker")
@@ -128,7 +128,7 @@ class Burst:
             self._put_back += 1
             raise
         except BaseException as error:
-            if isinstance(error, PayloadError) and getattr(job, "payload_error", error) is error:
+            if error is job.payload_error:
                 self._started -= 1  # the payload does not fit, so the handler was not called
                 self._begun.discard((job.queue, job.job_id))
             elif isinstance(error, Steering) and not isinstance(error, Fail | Retry):

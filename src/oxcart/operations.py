@@ -96,7 +96,7 @@ async def get_all_queue_status(
                 queues=(),
                 timestamp=now,
                 broker=broker,
-                url=open_app.server_url,
+                url=_url_of(asked),
                 error=_without_call(error),
             )
         is_healthy = all(queue.is_healthy for queue in found)
@@ -106,7 +106,7 @@ async def get_all_queue_status(
             queues=tuple(found),
             timestamp=now,
             broker=broker,
-            url=open_app.server_url,
+            url=_url_of(asked),
         )
 
 
@@ -169,6 +169,11 @@ async def get_delayed_count(queue: str, app: App | None = None) -> int:
 async def _counts(queue: str, app: App | None) -> JobCounts:
     async with _opened(app) as open_app:
         return await open_app.queue(queue).get_counts()
+
+
+def _url_of(queues: Sequence[Queue]) -> str | None:
+    """The URL of the server of the queues; SQS has none."""
+    return next((queue.server_url for queue in queues if queue.broker == "redis"), None)
 
 
 async def _status_of(queue: Queue) -> QueueStatus:

@@ -8,6 +8,7 @@ from oxcart._model.registry import RegisteredWorker
 from oxcart._model.states import JobState, finished_state
 from oxcart._model.watching import Metrics, QueueAnomalies, QueueFigures, QueueMeta, WorkerInfo
 from oxcart._queue.base import QueueBase
+from oxcart._settings.values import mask_url
 from oxcart._store.calls import registry, watching
 from oxcart._wire.codec import encode_json
 from oxcart._wire.events import EVENT_FIELD, EventName
@@ -16,6 +17,12 @@ from oxcart.errors import ConfigError
 
 class QueueWatching(QueueBase):
     """What can be seen of a queue besides its jobs."""
+
+    @property
+    def server_url(self) -> str | None:
+        """The server's URL without its password; ``None`` until the first call needs it."""
+        url = self._store.location.known
+        return None if url is None else mask_url(url)
 
     async def get_figures(self) -> QueueFigures:
         """Read what is worth watching over time, in one round trip.
