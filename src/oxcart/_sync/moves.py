@@ -239,7 +239,9 @@ class QueueMoves(QueueBase):
         """Remove the queue with everything in it: jobs, schedulers, limits, events, settings.
 
         The queue is paused first, so that nothing is taken meanwhile. Parents in other queues that
-        waited for a job of this one go on.
+        waited for a job of this one go on. At the end the whole database is looked through, a part
+        at a time, for keys that oxcart keeps for a minute. The registry of workers stays
+        while one of them runs, and goes with the last one.
 
         Args:
             force: even while jobs are being run; their workers then cannot finish them.
@@ -256,6 +258,11 @@ class QueueMoves(QueueBase):
             elif code == BUSY:
                 raise QueueBusy(queue=self.name)
         self._is_open = False
+        cursor, is_done = "0", False
+        while not is_done:
+            call = sweeping.remove_private_keys(self._keys, cursor, count=sweeping.SCAN)
+            cursor = self._store.run(call)
+            is_done = cursor == "0"
 
     def remove_stray_jobs(self) -> list[str]:
         """Remove jobs that are in no state, and what is left of jobs that are gone.

@@ -85,10 +85,28 @@ def remove_stray_jobs(keys: QueueKeys, cursor: str, *, count: int) -> Call[tuple
     def read(reply: list[bytes]) -> tuple[str, list[str]]:
         return reply[0].decode(), [job_id.decode(errors="replace") for job_id in reply[1:]]
 
-    pattern = _GLOB.sub(lambda match: "\\" + match.group(), keys.base) + "*"
+    words = (cursor, count, _pattern(keys) + "*")
+    return script_call("remove_stray_jobs", (keys.base,), words, read, is_repeatable=True)
+
+
+def remove_private_keys(keys: QueueKeys, cursor: str, *, count: int) -> Call[str]:
+    """Remove keys of our own, looking at a part of the key space.
+
+    Returns:
+        A call that answers where to go on, ``"0"`` at the end.
+    """
     return script_call(
-        "remove_stray_jobs", (keys.base,), (cursor, count, pattern), read, is_repeatable=True
+        "remove_private_keys",
+        (keys.base,),
+        (cursor, count, _pattern(keys)),
+        lambda reply: reply.decode(),
+        is_repeatable=True,
     )
+
+
+def _pattern(keys: QueueKeys) -> str:
+    """What a queue's keys start with, as SCAN has it."""
+    return _GLOB.sub(lambda match: "\\" + match.group(), keys.base)
 
 
 def _kind(suffix: str) -> str:

@@ -45,4 +45,10 @@ def is_paused(keys: QueueKeys) -> Call[bool]:
 
 def pass_marker_on(keys: QueueKeys) -> Call[None]:
     """Put a wake-up token back that this worker cannot use (wire format, section 5)."""
-    return command(("ZADD", keys.marker, 0, "0"), lambda _: None)
+    return script_call(
+        "pass_marker_on",
+        (keys.wait, keys.prioritized, keys.delayed, keys.marker),
+        (),
+        lambda _: None,
+        is_repeatable=True,
+    )

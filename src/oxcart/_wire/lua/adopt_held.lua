@@ -46,5 +46,7 @@ for at = FIRST, #argv, WIDTH do
     emit_stalled(keys, job_id)
   end
 end
-redis.call('XTRIM', events_key, 'MAXLEN', '~', max_events(meta_key))
+if redis.call('EXISTS', events_key) == 1 then
+  redis.call('XTRIM', events_key, 'MAXLEN', '~', max_events(meta_key))
+end
 return adopted

@@ -40,7 +40,9 @@ if beat_at and tonumber(beat_at) < oldest then
   return false
 end
 redis.call('SET', check_key, int(now), 'PX', interval_ms)
-redis.call('XTRIM', events_key, 'MAXLEN', '~', max_events(meta_key))
+if redis.call('EXISTS', events_key) == 1 then
+  redis.call('XTRIM', events_key, 'MAXLEN', '~', max_events(meta_key))
+end
 
 local keys = {
   base = base_key, wait = wait_key, active = active_key, marker = marker_key, meta = meta_key,

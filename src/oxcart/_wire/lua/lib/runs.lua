@@ -20,7 +20,9 @@ local function end_runs(keys, argv, first, now)
   if #argv < first then
     return ended
   end
-  ended.length = max_events(keys.meta)
+  -- A queue that was obliterated while its jobs ran has neither, and stays gone.
+  local is_there = redis.call('EXISTS', keys.meta, keys.id) > 0
+  ended.length = is_there and max_events(keys.meta) or DEFAULT_MAX_EVENTS
   redis.call('XTRIM', keys.events, 'MAXLEN', '~', ended.length)
   local runs, completes = read_runs(argv, first, keys.base)
   local plain = #completes > 0 and part_plain(completes) or {}
