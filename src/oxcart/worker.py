@@ -347,22 +347,17 @@ class Worker(WorkerGroup):
         self._timeout_ms = None if timeout is None else to_ms(timeout, what="timeout")
         self._middlewares = [checked(middleware) for middleware in middlewares]
         self._on_failure = None if on_failure is None else as_async(on_failure, self._threads)
-        by_name, fallback = self._runnable(handler)
-        strategies = check_strategies(backoff_strategies)
+        hooks = (on_completed, on_attempt_failed, on_stalled, on_error)
+        handlers = Handlers(
+            *self._runnable(handler),
+            on_failure=self._on_failure,
+            hooks=ext.worker_hooks(self._threads, *hooks),
+            backoff_strategies=check_strategies(backoff_strategies),
+        )
         super().__init__(
             store or Store(locate(redis_url, data_dir), timeouts=timeouts),
             prefix=prefix_or_default(prefix),
-            handlers={
-                queue: Handlers(
-                    by_name,
-                    fallback,
-                    on_failure=self._on_failure,
-                    hooks=ext.worker_hooks(
-                        self._threads, on_completed, on_attempt_failed, on_stalled, on_error
-                    ),
-                    backoff_strategies=strategies,
-                )
-            },
+            handlers={queue: handlers},
             concurrency={queue: concurrency},
             name=name,
             build=build,

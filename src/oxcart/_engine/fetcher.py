@@ -370,21 +370,14 @@ class Fetcher:
                 self._ended.append(_Ended(self._executor.reconsider(item.job, code), item.job))
                 continue
             settled.append(item.job.hold)
-            if code != 0 or type(item.run.outcome) is not Completed:
+            if code != 0 or type(item.run.outcome) is not Completed or item.job.ended_at:
                 self._settle(item, code)
-            elif item.job.ended_at:
-                self._note_completed(item.job, item.run.outcome)
         self._keeper.release(self._keys, settled)
 
     def _settle(self, item: _Ended, code: int) -> None:
         job, outcome = item.job, item.run.outcome
         if self._log.written(job, outcome, code):
             self.hooks.ended(job, outcome)
-
-    def _note_completed(self, job: RunningJob, outcome: Completed) -> None:
-        if self._log.shows_completed:
-            self._log.completed(job)
-        self.hooks.ended(job, outcome)
 
     def _set_due_timer(self, in_ms: float) -> None:
         """Look for work when the next delayed job is due: the server's blocks end coarsely."""

@@ -16,7 +16,7 @@ from oxcart._engine.environment import environment
 from oxcart._engine.failure_hooks import variables_of
 from oxcart._engine.running_job import RunningJob
 from oxcart._engine.tracebacks import type_name
-from oxcart._model.outcome import Failed, Outcome, Retried
+from oxcart._model.outcome import Completed, Failed, Outcome, Retried
 from oxcart._wire.codes import Code
 
 log = logging.getLogger("oxcart.worker")
@@ -72,11 +72,15 @@ class OutcomeLog:
         )  # fmt: skip
 
     def written(self, job: RunningJob, outcome: Outcome, code: int) -> bool:
-        """Log what the server answered to a run that did not plainly complete.
+        """Log what the server answered to a run, of those that completed if they are shown.
 
         Returns:
             Whether the outcome was written.
         """
+        if code == 0 and isinstance(outcome, Completed):
+            if self.shows_completed:
+                self.completed(job)
+            return True
         if code == Code.WRONG_TYPE:
             log.error(
                 "job.not_finished %s: a key of its parent's queue holds something else than it "
