@@ -42,12 +42,15 @@ class QueueFigures:
             one that is tried again from when it was last started.
         finished_counts: how many jobs completed or failed in all; a state is missing where no
             worker counted (``metrics``).
+        unknown_count: how many jobs workers put back within the last minutes because their name or
+            payload was unknown to them, and none has run since.
     """
 
     counts: Mapping[JobState, int]
     is_paused: bool = False
     oldest_waiting_ms: int | None = None
     finished_counts: Mapping[JobState, int] = field(default_factory=dict)
+    unknown_count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,6 +73,7 @@ class Jobs:
             "finishedOn": job.finished_at_ms,
             "failedReason": redactor.shown(job.failed_reason),
             "returnvalue": redactor.shown(job.return_value),
+            "delayReason": None if state == "active" else redactor.shown(job.delay_reason),
         }
         return {
             "id": job.id,

@@ -148,6 +148,9 @@ class JobAnswer(_Answer):
     finished_on: int = 0
     attempts_made: int
     failed_reason: str = ""
+    delay_reason: str = Field(
+        default="", description="Why workers put the job back without running it."
+    )
     returnvalue: Any = None
     progress: Any
     data: Any

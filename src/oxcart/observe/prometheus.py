@@ -91,6 +91,9 @@ def _of_queues(facts: FleetFacts) -> Iterator[Metric]:
     }
     text = "For how long the oldest job that is ready to run has been so; 0 if there is none."
     yield _labelled("oxcart_queue_oldest_waiting_seconds", text, "queue", ages)
+    unknown = {queue: figures.unknown_count for queue, figures in facts.queues.items()}
+    text = "Jobs that workers put back lately because their name or payload is unknown to them."
+    yield _labelled("oxcart_queue_jobs_unknown", text, "queue", unknown)
     for state, (name, text) in _FINISHED.items():
         total = CounterMetricFamily(name, text, labels=("queue",))
         for queue, figures in facts.queues.items():

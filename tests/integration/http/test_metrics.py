@@ -14,6 +14,7 @@ import pytest
 import redis
 from prometheus_client import Metric, parser
 from prometheus_client.openmetrics import parser as openmetrics
+from tests.integration.engine.running import until
 from tests.integration.http.running import (
     ADA,
     OPERATOR,
@@ -89,6 +90,26 @@ async def test_jobs_of_every_queue_are_told_by_state(system: System) -> None:
     assert 0 <= found["oxcart_queue_oldest_waiting_seconds{queue=email}"] < 60
     assert 0 == found["oxcart_queue_oldest_waiting_seconds{queue=export}"]
     assert found["process_resident_memory_bytes"] > 0
+
+
+async def test_jobs_that_no_worker_knows_are_counted_and_say_why(system: System) -> None:
+    queue = system.app.queue("email")
+    job = await queue.add("ghost", {})
+    async with working(system):
+
+        async def is_counted() -> bool:
+            found = await scrape(system)
+            return found["oxcart_queue_jobs_unknown{queue=email}"] == 1
+
+        await until(is_counted, what="the job to be counted")
+        found = await scrape(system)
+        assert 0 == found["oxcart_queue_jobs_unknown{queue=export}"]
+    async with connected(system, OPERATOR) as operator:
+        shown = (await operator.get(f"/api/queues/status/{job.id}")).json()
+
+    assert "delayed" == shown["state"]
+    assert shown["delayReason"].startswith("no handler for job name 'ghost' in this worker")
+    assert "failedReason" not in shown
 
 
 async def test_age_is_that_of_the_oldest_job(

@@ -13,6 +13,7 @@ from oxcart._model.states import JobState
 from oxcart._model.watching import Metrics, QueueAnomalies, QueueFigures, QueueMeta, WorkerInfo
 from oxcart._store.call import Call, command, script_call
 from oxcart._store.calls import reading, switching
+from oxcart._store.calls.unknown import count_unknown
 from oxcart._wire.keys import QueueKeys
 from oxcart._wire.options_codec import read_delay_ms
 
@@ -59,6 +60,7 @@ def get_figures(keys: QueueKeys) -> tuple[Call[Any], ...]:
         *count_states(keys),
         switching.is_paused(keys),
         *(command(("HGET", keys.metrics(state), "count"), _count) for state in _FINISHED),
+        count_unknown(keys),
         _oldest_ready_ms(keys),
         reading.server_time_ms(),
     )
@@ -71,7 +73,7 @@ def figures_of(replies: Sequence[Any], now_ms: int | None) -> QueueFigures:
         replies: see there.
         now_ms: the time, instead of the server's.
     """
-    *counts, is_paused, completed, failed, ready_ms, server_ms = replies
+    *counts, is_paused, completed, failed, unknown, ready_ms, server_ms = replies
     finished = zip(_FINISHED, (completed, failed), strict=True)
     age_ms = None if ready_ms is None else max(0, (now_ms or server_ms) - ready_ms)
     return QueueFigures(
@@ -79,6 +81,7 @@ def figures_of(replies: Sequence[Any], now_ms: int | None) -> QueueFigures:
         is_paused=is_paused,
         oldest_waiting_ms=age_ms,
         finished_counts={state: count for state, count in finished if count is not None},
+        unknown_count=unknown,
     )
 
 
