@@ -259,7 +259,7 @@ def _keys_deleted(name: str, fault: str, promise: str, *, suffixes: tuple[str, .
             if pattern_keys:
                 trial.client.delete(*pattern_keys)
 
-        during_load(trial, delete, seconds=seconds, every=every, rate=50)
+        during_load(trial, delete, seconds=seconds, every=every, rate=50, ms=500)
 
 
 _keys_deleted(

@@ -40,6 +40,7 @@ def during_load(
     rate: float = 300,
     limit: float | None = None,
     most: int = 1_000_000,
+    ms: float = 0,
 ) -> Process:
     """Repeat a fault under load, then wait until all is settled; gives the producer.
 
@@ -51,10 +52,12 @@ def during_load(
         rate: jobs a second.
         limit: how long the longest gap may be.
         most: how often the fault is done at the most.
+        ms: how long a job takes.
     """
     trial.worker(concurrency=20)
     trial.worker(concurrency=20)
-    producer = trial.producer(rate=rate, count=int(rate * seconds), own_ids=True)
+    recipes = [{"name": "work", "data": {"ms": ms}}]
+    producer = trial.producer(rate=rate, count=int(rate * seconds), own_ids=True, recipes=recipes)
     until = time.monotonic() + seconds
     count = 0
     while time.monotonic() < until and count < most:
