@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 
 from tests.faults.catalogue.ledger import ACKNOWLEDGED, GOOD, TRIED, LedgerWriter
 
@@ -63,17 +64,20 @@ async def wait_for_results(count: int) -> None:
                     results.append(await job.result(timeout="60s"))
                 except OxcartError as error:
                     errors.append(type(error).__name__)
-                    if len(errors) > 20 * count:
+                    if time.monotonic() > until:
                         return
+                    await asyncio.sleep(0.2)
                 else:
                     return
 
+        until = time.monotonic() + 60
         results: list[object] = []
         errors: list[str] = []
         async with asyncio.TaskGroup() as group:
             for number in range(count):
                 group.create_task(ask(number))
     sys.stdout.write(f"results {len(results)} errors {len(errors)}\n")
+    sys.stderr.write(f"{sorted(set(errors))}\n")
 
 
 async def cancel_adds(count: int) -> None:

@@ -222,7 +222,7 @@ def kill_beside_another(
     doomed = start()
     times = []
     for _ in range(rounds):
-        job_ids = start_long(trial)
+        job_ids = start_long(trial, ms=15_000)  # longer than the other one's start
         other = start()
         trial.killed(doomed)
         times.append(back_after(trial, job_ids, runs=2 * HELD))

@@ -119,6 +119,10 @@ def bulk_sweeps(trial: Trial, *, count: int = 100_000, limit_ms: float = 100) ->
     left = [key for key in trial.client.scan_iter(f"{trial.prefix}:q:*") if b":oxcart:" not in key]
     trial.figures["keys_left"] = len(left)
     entries: Any = trial.client.slowlog_get(1_000)
-    longest = max((entry["duration"] for entry in entries), default=0) / 1_000
+    # The checks read everything in one script, which is not oxcart's.
+    own = [entry for entry in entries if b"picture" not in entry["command"]]
+    slowest = max(own, key=lambda entry: entry["duration"], default=None)
+    longest = 0 if slowest is None else slowest["duration"] / 1_000
+    trial.figures["slowest"] = "" if slowest is None else slowest["command"][:60].decode()
     trial.figures["longest_command_ms"] = longest
     trial.expect(longest < limit_ms, f"a command held the server for {longest:.0f} ms")
