@@ -23,6 +23,7 @@ class Scenario:
         options: keyword arguments of the body.
         short: arguments that replace them in the ordinary suite; ``None`` leaves it out of there.
         needs: a program or privilege that the machine must have, such as ``redis-server``.
+        number: how many were registered before it.
         is_exclusive: run alone, because it measures throughput or takes the whole machine.
     """
 
@@ -34,6 +35,7 @@ class Scenario:
     options: Mapping[str, Any] = field(default_factory=dict)
     short: Mapping[str, Any] | None = None
     needs: str | None = None
+    number: int = 0
     is_exclusive: bool = False
 
 
@@ -62,6 +64,7 @@ def scenario(
             options=options or {},
             short=short,
             needs=needs,
+            number=len(SCENARIOS),
             is_exclusive=is_exclusive,
         )
         return body

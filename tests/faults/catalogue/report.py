@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -43,9 +44,10 @@ def _table_lines(results: Mapping[str, dict[str, Any]]) -> Iterator[str]:
     kept = sum(result["ok"] for result in found)
     dates = sorted(result["date"][:10] for result in found)
     if found:
+        span = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
         yield (
-            f"{kept} of {len(SCENARIOS)} scenarios kept their promise, measured"
-            f" {dates[0]} to {dates[-1]} by `make faults`."
+            f"{kept} of {len(found)} scenarios kept their promise, measured {span}"
+            " by `make faults`."
         )
         versions = ", ".join(f"{name} {number}" for name, number in found[-1]["versions"].items())
         yield f"Versions: {versions}."
@@ -68,7 +70,7 @@ def _row(one: Scenario, result: Mapping[str, Any] | None) -> str:
     elif result["ok"]:
         measured = _figures(result["figures"])
     else:
-        measured = f"**broken**: {result['problems'][0].splitlines()[0]}".replace("|", "/")
+        measured = f"**broken**: {_problem(result)}".replace("|", "/")
     row = f"| `{one.name}` | {one.fault} | {one.promise} | "
     room = LONGEST_LINE - len(row) - 2
     if len(measured) > room:
@@ -81,14 +83,24 @@ def _figures(figures: Mapping[str, Any]) -> str:
     promised = {name: value for name, value in shown.items() if name.endswith("_s")}
     others = {name: value for name, value in shown.items() if name not in promised}
     jobs = figures.get("acknowledged", 0)
-    parts = [f"{_words(name)} {value}" for name, value in promised.items()]
+    parts = [f"{_words(name)} {_value(value)} s" for name, value in promised.items()]
     parts += [f"{jobs:,} jobs"]
     parts += [f"{_words(name)} {value}" for name, value in others.items() if value]
     return ", ".join(parts).replace("|", "/")
 
 
 def _words(name: str) -> str:
-    return name.removesuffix("_s").replace("_", " ") + (" s" if name.endswith("_s") else "")
+    return name.removesuffix("_s").replace("_", " ")
+
+
+def _value(value: object) -> str:
+    """A figure in seconds, or the list of them."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _problem(result: Mapping[str, Any]) -> str:
+    """The first problem without the place in the harness."""
+    return re.sub(r"^AssertionError at \S+ ", "", result["problems"][0].splitlines()[0])
 
 
 def _soak_lines(results: Sequence[dict[str, Any]]) -> Iterator[str]:

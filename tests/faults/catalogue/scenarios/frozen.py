@@ -78,7 +78,7 @@ _freeze_cli(100, is_killed=True)
     "freeze_own_90",
     group=GROUP,
     fault="the same for 90 s",
-    promise="as above",
+    promise="each job reaches its end once",
     options={"seconds": 90},
 )
 def freeze_own(trial: Trial, *, seconds: float, is_once: bool = False) -> None:

@@ -41,28 +41,28 @@ def check_reason(trial: Trial, job_id: str) -> None:
     "poison_exit",
     group=GROUP,
     fault="a handler calls os._exit(1); 3 neighbours, 8 jobs behind it",
-    promise="it fails after 2 deaths alone; every other job completes",
+    promise="fails after 2 deaths alone; every other job completes",
     short={"behind": 4},
 )
 @scenario(
     "poison_exit_0",
     group=GROUP,
     fault="a handler calls os._exit(0)",
-    promise="as above",
+    promise="fails after 2 deaths alone; every other job completes",
     options={"how": "exit_0"},
 )
 @scenario(
     "poison_segfault",
     group=GROUP,
     fault="a handler reads from address 0",
-    promise="as above",
+    promise="fails after 2 deaths alone; every other job completes",
     options={"how": "segfault"},
 )
 @scenario(
     "poison_memory",
     group=GROUP,
     fault="a handler takes memory until its control group's limit of 400 MiB",
-    promise="as above",
+    promise="fails after 2 deaths alone; every other job completes",
     options={"how": "memory", "memory_mb": 400},
     needs="root",
 )
@@ -70,7 +70,7 @@ def check_reason(trial: Trial, job_id: str) -> None:
     "poison_own",
     group=GROUP,
     fault="a handler calls os._exit(1) in a program with App.worker that is started again",
-    promise="as above",
+    promise="fails after 2 deaths alone; every other job completes",
     options={"own": True, "limit": 180},
 )
 def poison_alone(
