@@ -160,7 +160,14 @@ class JobContext:
         complete while they are pending.
         """
         self._hold.ensure()
-        return await self._store.run(flows.remove_unprocessed_children(self._keys, self.job_id))
+        total, cursor = 0, "0"
+        while True:
+            call = flows.remove_unprocessed_children(self._keys, self.job_id, cursor)
+            following, removed = await self._store.run(call)
+            total += removed
+            if following is None:
+                return total
+            cursor = following
 
     async def dependencies(self) -> Dependencies:
         """All children of the job, by how they stand."""

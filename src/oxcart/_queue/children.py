@@ -30,10 +30,21 @@ class QueueChildren(QueueBase):
         return flows.dependency_counts_of(await self._store.run_all(calls))
 
     async def remove_unprocessed_children(self, job_id: str) -> int:
-        """Remove a parent's children that are pending and not being run; gives how many."""
-        return await self._write(
-            flows.remove_unprocessed_children(self._keys, self._check_id(job_id))
-        )
+        """Remove a parent's children that are pending and not being run, with their descendants.
+
+        About 1,000 jobs are removed a call of the server, until all children were looked at.
+
+        Returns:
+            How many children were removed.
+        """
+        total, cursor = 0, "0"
+        while True:
+            call = flows.remove_unprocessed_children(self._keys, self._check_id(job_id), cursor)
+            following, removed = await self._write(call)
+            total += removed
+            if following is None:
+                return total
+            cursor = following
 
     async def remove_child_dependency(self, job_id: str) -> bool:
         """Cut the tie between a child and its parent, which then does not wait for it.

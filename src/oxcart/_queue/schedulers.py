@@ -92,7 +92,10 @@ class QueueSchedulers(QueueBase):
     async def get_schedulers(
         self, *, start: int = 0, end: int = -1, ascending: bool = False
     ) -> list[SchedulerInfo]:
-        """Read a page of the schedulers.
+        """Read a page of the schedulers, and of the repeatable jobs that older BullMQ made.
+
+        Those of the oldest kind have the id ``name:id:end:zone:pattern``, which says all that is
+        known of them, and by which ``remove_scheduler`` removes them.
 
         Args:
             start: first position, from 0.

@@ -12,7 +12,7 @@ from typing import Any, Self
 from oxcart._engine.environment import prefix_or_default
 from oxcart._engine.locating import locate
 from oxcart._model.clock import Clock, ServerClock
-from oxcart._model.flow import Flow, FlowNode
+from oxcart._model.flow import MAX_NODES, Flow, FlowNode
 from oxcart._model.job import check_spec
 from oxcart._model.links import ParentRef
 from oxcart._queue.sending import check_added, record_of
@@ -103,13 +103,22 @@ class FlowProducer(Closing):
         return self.add_many([flow])[0]
 
     def add_many(self, trees: Iterable[Flow | FlowNode]) -> list[FlowJob]:
-        """Add several flows in one atomic step: all of them or nothing; see ``add``."""
+        """Add several flows in one atomic step: all of them or nothing; see ``add``.
+
+        All of them together have 10,000 jobs at the most, as one flow has: the step holds the
+        server while it adds them. Add more in several calls.
+        """
         if isinstance(trees, Flow | FlowNode):
             raise ConfigError("add_many takes a list of flows; add takes one")
         all_flows = [tree if isinstance(tree, Flow) else Flow(tree) for tree in trees]
         if not all_flows:
             return []
         placed = [item for flow in all_flows for item in self._place(flow)]
+        if len(placed) > MAX_NODES:
+            raise ConfigError(
+                f"the {len(all_flows):,} flows have {len(placed):,} jobs; one call adds "
+                f"{MAX_NODES:,} at the most, and nothing was added: add them in several calls"
+            )
         check_slots(self._store.location, *{item.keys for item in placed})
         try:
             encoded = [_encode(item, self._prefix) for item in placed]

@@ -112,7 +112,11 @@ def read_repeat(text: bytes) -> Repeat:
 
 
 def read_scheduler(scheduler_id: str, due: bytes, raw: Mapping[bytes, bytes]) -> SchedulerInfo:
-    """Read a definition. What cannot be read is told in ``problem``, never raised."""
+    """Read a definition. What cannot be read is told in ``problem``, never raised.
+
+    An entry of the oldest kind has no fields: its id says what the others keep in them.
+    """
+    raw = raw or _fields_of_oldest(scheduler_id)
     fields = {name.decode(errors="replace"): _text(value) for name, value in raw.items()}
     options, problem = decode_options(raw.get(b"opts", b""))
     problems = [problem] if problem else []
@@ -137,6 +141,14 @@ def read_scheduler(scheduler_id: str, due: bytes, raw: Mapping[bytes, bytes]) ->
         is_legacy="ic" not in fields,
         problem="; ".join(problems) or None,
     )
+
+
+def _fields_of_oldest(scheduler_id: str) -> dict[bytes, bytes]:
+    """The fields of a repeatable entry of the oldest kind (section 14)."""
+    name, _, end, tz, schedule = scheduler_id.split(":", 4)
+    kind = "every" if schedule.isdigit() else "pattern"
+    fields = {"name": name, "endDate": end, "tz": tz, kind: schedule}
+    return {key.encode(): value.encode() for key, value in fields.items() if value}
 
 
 def _up_to_the_time(options: dict[str, Any], scheduler_id: str) -> bytes:

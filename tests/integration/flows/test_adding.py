@@ -184,3 +184,15 @@ async def _refused(queue: object, parent: str) -> bool:
     with pytest.raises(ParentNotFound):
         await queue.add("n", parent=ParentRef(queue="q", id=parent))  # type: ignore[attr-defined]
     return True
+
+
+async def test_flows_of_one_call_are_bounded_together(app: App, flows: FlowProducer) -> None:
+    trees = [
+        FlowNode("n", "q", children=[FlowNode("n", "q") for _ in range(4_999)]) for _ in range(3)
+    ]
+
+    with pytest.raises(ConfigError, match=r"the 3 flows have 15,000 jobs.*nothing was added"):
+        await flows.add_many(trees)
+
+    assert 0 == (await app.queue("q").get_counts()).pending
+    assert 2 == len(await flows.add_many(trees[:2]))

@@ -19,7 +19,7 @@ async def test_pending_children_go_with_their_own_and_the_parent_goes_on(space: 
     other.write({"2": child(space, "p"), "waiting-children": {"2": NOW}})
     other.write({"2:dependencies": {grandchild}, "g": child(other, "2"), "delayed": {"g": 5.0}})
 
-    assert await space.run(remove_unprocessed_children(space.keys, "p")) == 2
+    assert await space.run(remove_unprocessed_children(space.keys, "p")) == (None, 2)
 
     assert space.read() == {"p": job(), "wait": ["p"], "marker": {"0": 0}}
     assert other.read() == {"marker": {"0": 0}}
@@ -33,7 +33,7 @@ async def test_running_failed_and_settled_children_stay(space: Keyspace) -> None
     space.write({name: child(space, "p") for name in (*names, "done")})
     space.write({"active": ["run"], "run:lock": "tok", "failed": {"failure": 5.0}, "wait": ["w"]})
 
-    assert await space.run(remove_unprocessed_children(space.keys, "p")) == 1
+    assert await space.run(remove_unprocessed_children(space.keys, "p")) == (None, 1)
 
     found = space.read()
     assert found["p:dependencies"] == {space.keys.job("run"), space.keys.job("failure")}
@@ -51,7 +51,7 @@ async def test_child_stays_one_of_whose_own_children_runs(space: Keyspace) -> No
     }  # fmt: skip
     space.write(before)
 
-    assert await space.run(remove_unprocessed_children(space.keys, "p")) == 0
+    assert await space.run(remove_unprocessed_children(space.keys, "p")) == (None, 0)
 
     assert space.read(without="") == before
 
@@ -60,7 +60,7 @@ async def test_job_without_children_loses_none(space: Keyspace) -> None:
     before = {"p": job(), "wait": ["p"]}
     space.write(before)
 
-    assert await space.run(remove_unprocessed_children(space.keys, "p")) == 0
+    assert await space.run(remove_unprocessed_children(space.keys, "p")) == (None, 0)
 
     assert space.read(without="") == before
 
@@ -72,8 +72,25 @@ async def test_many_children_leave_the_others_in_their_order(space: Keyspace) ->
     space.write(waiting_parent(*map(space.keys.job, names)) | {"wait": mixed})
     space.write({name: child(space, "p") for name in names})
 
-    assert await space.run(remove_unprocessed_children(space.keys, "p")) == 50
+    assert await space.run(remove_unprocessed_children(space.keys, "p")) == (None, 50)
 
     assert space.read() == {"p": job(), "wait": [*others, "p"], "marker": {"0": 0}}
     removed = [event for event in space.events() if event[0] == "removed"]
     assert sorted(removed) == sorted(("removed", name, "wait") for name in names)
+
+
+async def test_many_children_are_removed_in_parts(space: Keyspace) -> None:
+    ids = [f"c{number}" for number in range(1_000)]
+    space.write(waiting_parent(*map(space.keys.job, ids)))
+    space.write({job_id: child(space, "p") for job_id in ids} | {"wait": ids})
+
+    cursor: str | None = "0"
+    counts = []
+    while cursor is not None:
+        call = remove_unprocessed_children(space.keys, "p", cursor, count=100, most=30)
+        cursor, removed = await space.run(call)
+        counts.append(removed)
+
+    assert sum(counts) == 1_000
+    assert max(counts) == 30
+    assert space.read()["wait"] == ["p"]

@@ -205,3 +205,30 @@ async def test_scheduler_can_be_upserted_with_the_options_that_were_read(
     again = await queue.get_scheduler("sch")
     assert again is not None
     assert again.options == read.options
+
+
+async def test_oldest_repeatable_entries_are_listed_and_can_be_removed(
+    queue: Queue, valkey: redis.Redis, prefix: str
+) -> None:
+    pattern = "report:my-id:1700000000000:Europe/Berlin:0 9 * * *"
+    every, broken = "tick::::60000", "odd::::not a pattern"
+    valkey.zadd(f"{prefix}:q:repeat", {pattern: 3.0, every: 2.0, broken: 1.0})
+
+    listed = await queue.get_schedulers()
+
+    assert await queue.count_schedulers() == len(listed) == 3
+    assert [one.id for one in listed] == [pattern, every, broken]
+    assert [one.name for one in listed] == ["report", "tick", "odd"]
+    first = listed[0].schedule
+    assert first is not None
+    assert (first.pattern, first.tz) == ("0 9 * * *", "Europe/Berlin")
+    assert first.end == datetime.fromtimestamp(1_700_000_000, UTC)
+    assert listed[0].is_legacy
+    assert listed[1].schedule is not None
+    assert listed[1].schedule.every_ms == 60_000
+    assert listed[2].problem is not None
+    assert await queue.get_scheduler(every) == listed[1]
+    for one in listed:
+        assert await queue.remove_scheduler(one.id)
+    assert await queue.get_schedulers() == []
+    assert await queue.count_schedulers() == 0

@@ -87,7 +87,8 @@ class JobRules(Machine):
         if parents:
             job = parents[pick % len(parents)]
             call = flows.remove_unprocessed_children(self.driver.keys[job.queue], job.id)
-            removed = self.driver.run(call)
+            following, removed = self.driver.run(call)
+            assert following is None
             assert operating.remove_unprocessed(self.world, job.ref) == removed
 
     @has_jobs

@@ -17,6 +17,9 @@ from oxcart._store.calls.adding import NONCE_MS, Added, EncodedJob, read_added
 from oxcart._wire.codec import decode_json_or_text, mapping_of
 from oxcart._wire.keys import QueueKeys
 
+SCANNED = 1_000
+"""How many children one call of a sweep looks at, and how many jobs it removes, about."""
+
 
 @dataclass(frozen=True, slots=True)
 class EncodedNode:
@@ -57,11 +60,28 @@ def add_flow(nodes: Sequence[EncodedNode], *, clock: Clock, nonce: str) -> Call[
     )
 
 
-def remove_unprocessed_children(keys: QueueKeys, job_id: str) -> Call[int]:
-    """Remove a parent's pending children; answers how many (7.15)."""
-    return script_call(
-        "remove_unprocessed_children", (keys.base,), (job_id,), int, is_repeatable=True
-    )
+def remove_unprocessed_children(
+    keys: QueueKeys, job_id: str, cursor: str = "0", *, count: int = SCANNED, most: int = SCANNED
+) -> Call[tuple[str | None, int]]:
+    """Remove a part of a parent's pending children (7.15).
+
+    Args:
+        keys: the parent's queue.
+        job_id: the parent.
+        cursor: where to go on; ``"0"`` at first.
+        count: how many children are looked at, about.
+        most: no further child is removed after so many jobs, descendants included.
+
+    Returns:
+        A call that answers where to go on, ``None`` at the end, and how many were removed.
+    """
+
+    def read(reply: list[Any]) -> tuple[str | None, int]:
+        following, removed, is_cut = reply[0].decode(), int(reply[1]), reply[2] == 1
+        return (None if following == "0" and not is_cut else following), removed
+
+    words = (job_id, cursor, count, most)
+    return script_call("remove_unprocessed_children", (keys.base,), words, read, is_repeatable=True)
 
 
 def remove_child_dependency(keys: QueueKeys, job_id: str) -> Call[int]:

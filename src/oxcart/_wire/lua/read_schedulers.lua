@@ -1,6 +1,6 @@
 -- Reads schedulers, and drops the entries that have no definition (wire format, section 12).
 -- An entry of the oldest kind, whose id says everything, never had one and stays.
--- Replies: {{id, due ms, {field, value...}}...}
+-- Replies: {{id, due ms, {field, value...}}...}; no fields for an entry of the oldest kind
 local scheduled_key = KEYS[1] -- sorted set: id -> due ms of the pending job
 local by_id = ARGV[1] -- 1: the one with this id; 0: a range
 local first = ARGV[2] -- first position, or the id
@@ -32,6 +32,8 @@ for at = 1, #listed, 2 do
     found[#found + 1] = { scheduler_id, listed[at + 1], redis.call('HGETALL', scheduler_key) }
   elseif kind == 'none' and may_drop(scheduler_id) then
     redis.call('ZREM', scheduled_key, scheduler_id)
+  elseif kind == 'none' then
+    found[#found + 1] = { scheduler_id, listed[at + 1], {} }
   end
 end
 return found
