@@ -172,7 +172,7 @@ class Burst:
         self, worker: AppWorker, run: Callable[[AppWorker], Awaitable[None]] | None
     ) -> BurstReport:
         began_at = self._moved_at = time.monotonic()
-        worker.observe(self.note_written)
+        worker.on_written = self.note_written
         async with asyncio.TaskGroup() as group:
             working = group.create_task(_run(worker, run))
             watching = group.create_task(self._watch())

@@ -111,6 +111,8 @@ class WorkerGroup:
         """The process that looks after this one's jobs, where there is one."""
         self.loop_reports: LoopReports = LoggedLoopReports()
         """Receives what is seen of the event loop: whether it turns, and what blocks it."""
+        self.on_written: OnWritten | None = None
+        """Called for each run that did not complete its job; to be set before ``run``."""
         self._queue_workers: list[QueueWorker] = []
 
     @property
@@ -179,10 +181,6 @@ class WorkerGroup:
             max_stalled=self._options.max_stalled,
         )
 
-    def observe(self, on_written: OnWritten) -> None:
-        """Call a function for each run that did not complete its job; before ``run``."""
-        self._options = replace(self._options, on_written=on_written)
-
     def stop(self, *, force: bool = False) -> None:
         """Stop: take no more jobs, and let running ones end within the grace period.
 
@@ -222,6 +220,7 @@ class WorkerGroup:
                     keeper,
                     replace(self._options, concurrency=places),
                     holder=self._holder,
+                    on_written=self.on_written,
                 )
                 self._queue_workers.append(worker)
                 group.create_task(worker.run(self._stopping, self._forced, self._grace_s))

@@ -56,7 +56,6 @@ class WorkerOptions:
         limiter: how many jobs are started in a time, by all workers that have such a limit.
         metrics: how many points of finished jobs a minute are kept; ``None`` counts none.
         max_started_attempts: how often a job may be taken before it is failed.
-        on_written: called for each run that did not complete its job.
         build: the version of the application that it runs.
         unknown_job_timeout_ms: how long a job that it cannot run is put back before it is failed.
     """
@@ -71,7 +70,6 @@ class WorkerOptions:
     limiter: RateLimit | None = None
     metrics: int | None = None
     max_started_attempts: int | None = None
-    on_written: OnWritten | None = None
     build: str = ""
     unknown_job_timeout_ms: int = 0
 
@@ -93,6 +91,7 @@ class QueueWorker:
         keeper: renews locks, for all queues of the process.
         options: see ``WorkerOptions``.
         holder: what the tokens of all its locks begin with.
+        on_written: called for each run that did not complete its job.
     """
 
     def __init__(
@@ -105,6 +104,7 @@ class QueueWorker:
         options: WorkerOptions,
         *,
         holder: str,
+        on_written: OnWritten | None = None,
     ) -> None:
         self._store = store
         self._keys = keys
@@ -162,7 +162,7 @@ class QueueWorker:
             concurrency=options.concurrency,
             arm=self._waiter.arm,
             pass_on=self._unused_markers.set,
-            on_written=options.on_written,
+            on_written=on_written,
         )
         self._seeker = UnknownSeeker(
             store,
