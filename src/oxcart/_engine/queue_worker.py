@@ -14,6 +14,7 @@ from oxcart._engine.handler import Handlers
 from oxcart._engine.iterations import IterationMaker
 from oxcart._engine.lock_keeper import LockKeeper
 from oxcart._engine.outcome_log import OnWritten
+from oxcart._engine.schedule_checker import ScheduleChecker
 from oxcart._engine.stalled_sweeper import StalledSweeper
 from oxcart._engine.stepper import Stepper, lanes_for
 from oxcart._engine.unknown_seeker import UnknownSeeker
@@ -143,6 +144,7 @@ class QueueWorker:
             for _ in range(lanes_for(options.concurrency))
         ]
         seen_by = SeenBy(options.name, options.build)
+        iterations = IterationMaker(store, keys, clock)
         executor = Executor(
             handlers,
             store,
@@ -152,7 +154,7 @@ class QueueWorker:
             max_started_attempts=options.max_started_attempts,
             seen_by=seen_by,
             unknown_timeout_ms=options.unknown_job_timeout_ms,
-            iterations=IterationMaker(store, keys, clock),
+            iterations=iterations,
         )
         self.fetcher = Fetcher(
             steppers,
@@ -172,6 +174,7 @@ class QueueWorker:
             count=options.concurrency,
             on_found=self.fetcher.look,
         )
+        self._checker = ScheduleChecker(store, keys, clock, iterations, on_due=self.fetcher.on_due)
         self._waiter.connect(on_work=self.fetcher.on_work, on_due=self.fetcher.on_due)
 
     async def run(self, stopping: asyncio.Event, forced: asyncio.Event, grace_s: float) -> None:
@@ -195,6 +198,7 @@ class QueueWorker:
             roles = [
                 group.create_task(self._waiter.run()),
                 group.create_task(self._sweeper.run()),
+                group.create_task(self._checker.run()),
                 group.create_task(self._pass_markers_on()),
                 group.create_task(self._abandon_overdue()),
             ]
@@ -207,11 +211,11 @@ class QueueWorker:
                 grace_s,
             )
             self.fetcher.drain()
-            await end(seeking, *roles[:3])
+            await end(seeking, *roles[:4])
             # The waiter may have taken a marker just then: another worker needs it.
             await self._pass_marker_on()
             await self._finish_running(forced, grace_s)
-            await end(roles[3], *fetching)
+            await end(roles[4], *fetching)
         log.info("worker.stopped queue=%s name=%s", self._keys.queue, self._options.name)
 
     async def _finish_running(self, forced: asyncio.Event, grace_s: float) -> None:

@@ -27,6 +27,10 @@ _DAY_S = 86_400
 _HOURS = 24
 
 
+class UnknownZone(ConfigError):
+    """A time zone that this machine does not know; others may."""
+
+
 class Cron:
     """A pattern in a time zone.
 
@@ -156,14 +160,14 @@ def zone_of(name: str) -> tzinfo:
     """A time zone by its IANA name.
 
     Raises:
-        ConfigError: there is none of that name, or this machine has no time zone data.
+        UnknownZone: there is none of that name, or this machine has no time zone data.
     """
     if name.upper() in ("UTC", "ETC/UTC", "GMT"):
         return UTC
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, LookupError) as error:
-        raise ConfigError(
+        raise UnknownZone(
             f"tz is {name!r}, which is no time zone known here; write an IANA name such as "
             "'Europe/Madrid' (machines without time zone data need the package tzdata)"
         ) from error

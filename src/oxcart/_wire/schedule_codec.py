@@ -111,6 +111,36 @@ def read_repeat(text: bytes) -> Repeat:
     )
 
 
+def repeat_of_definition(scheduler_id: str, slot_ms: int, raw: Mapping[bytes, bytes]) -> Repeat:
+    """What a scheduler's pending job, which is gone, must have said of the schedule.
+
+    Args:
+        scheduler_id: the scheduler's id.
+        slot_ms: the pending job's time.
+        raw: the scheduler's fields.
+
+    Raises:
+        ConfigError: the definition cannot be read, or it is one of BullMQ 5, whose payload went
+            with the job.
+    """
+    fields = {name.decode(errors="replace"): _text(value) for name, value in raw.items()}
+    if "ic" not in fields:
+        raise ConfigError("it is a repeatable job of BullMQ 5, and its pending job is gone")
+    schedule = _read_schedule(fields)
+    try:
+        template = _decoder.decode(raw.get(b"opts") or b"{}")
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise ConfigError(f"its options are not a readable JSON object: {error}") from error
+    count = _whole(fields.get("ic")) or 1
+    rule = {"repeat": _encode_repeat(schedule, count), "repeatJobKey": scheduler_id}
+    return Repeat(
+        schedule=schedule,
+        count=count,
+        previous_ms=None if schedule.pattern is None else slot_ms,
+        options=template | rule,
+    )
+
+
 def read_scheduler(scheduler_id: str, due: bytes, raw: Mapping[bytes, bytes]) -> SchedulerInfo:
     """Read a definition. What cannot be read is told in ``problem``, never raised.
 

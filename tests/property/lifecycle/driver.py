@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import redis
 from tests.property.lifecycle import adding as model_adding
 from tests.property.lifecycle import running as model_running
+from tests.property.lifecycle import scheduling
 from tests.property.lifecycle.checks import check
 from tests.property.lifecycle.looking import Picture, take_picture
 from tests.property.lifecycle.running import Run
@@ -100,12 +101,25 @@ class Driver:
         queue = self.world.queues[name]
         codes = model_running.step(self.world, queue, runs, count, token)
         assert tuple(codes) == first.codes
+        self._follow_taken(name, taken)
         held = [job for job in self.world.held(name) if job.token == token]
         assert {job.id for job in held} == set(taken)
         for job in first.taken:
             is_deferred = self.world.jobs[name, job.job_id].deferred is not None
             assert (b"defa" in job.fields) is is_deferred
         return held
+
+    def _follow_taken(self, name: str, taken: Sequence[str]) -> None:
+        """Make the jobs after those of intervals that a step took, as the step did."""
+        client: Any = self.server.client
+        for job_id in taken:
+            job, queue = self.world.jobs[name, job_id], self.world.queues[name]
+            scheduler = job.scheduler
+            if scheduler is None or job is not scheduling.pending_of(self.world, queue, scheduler):
+                continue
+            due_ms = int(client.zscore(self.keys[name].repeat, scheduler))
+            if due_ms != queue.schedulers[scheduler]:  # else the next slot had a job already
+                scheduling.make_next(self.world, job, due_ms)
 
     def ended_by(self, job: ModelJob, token: str, run: Run) -> int:
         """The code of an end under some token; it must not change anything."""

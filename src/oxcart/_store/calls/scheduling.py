@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -56,6 +57,40 @@ class Upserted:
     now_ms: int
     due_ms: int
     delay_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overdue:
+    """A scheduler whose pending job was taken, or is gone, and has no successor.
+
+    Attributes:
+        id: the scheduler's id.
+        slot_ms: the time of its pending job.
+        options: that job's options; empty if the job is gone.
+        definition: the scheduler's fields.
+    """
+
+    id: str
+    slot_ms: int
+    options: bytes
+    definition: dict[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerCheck:
+    """What a look at the schedulers found.
+
+    Attributes:
+        has_schedulers: whether there are any.
+        now_ms: the server's clock.
+        next_due_ms: when the earliest delayed job is due.
+        overdue: schedulers that may need their next job; none if another worker has just looked.
+    """
+
+    has_schedulers: bool
+    now_ms: int
+    next_due_ms: int | None
+    overdue: tuple[Overdue, ...]
 
 
 class Next(Enum):
@@ -171,6 +206,28 @@ def make_next_iteration(
     )  # fmt: skip
 
 
+def find_overdue_schedulers(
+    keys: QueueKeys, *, interval_ms: int, grace_ms: int, limit: int, clock: Clock
+) -> Call[SchedulerCheck]:
+    """Find schedulers whose pending job was taken, or is gone, and has no successor.
+
+    Source: wire format, section 11.3; the look itself is ours.
+
+    Args:
+        keys: the queue.
+        interval_ms: one worker of the fleet looks in this time.
+        grace_ms: how long the worker that took a job has for making the next one.
+        limit: how many schedulers are looked at.
+        clock: what the time is.
+    """
+    return script_call(
+        "find_overdue_schedulers",
+        (keys.base, keys.private("check", "schedulers")),
+        (clock.now_ms(), interval_ms, grace_ms, limit),
+        _read_check,
+    )
+
+
 def remove_scheduler(keys: QueueKeys, scheduler_id: str) -> Call[bool]:
     """Remove a scheduler; answers whether there was one. Source: wire format, section 11.5."""
     return script_call(
@@ -226,3 +283,23 @@ def _read_schedulers(reply: Sequence[Any]) -> list[SchedulerInfo]:
         read_scheduler(scheduler_id.decode(errors="replace"), due, pairs(flat))
         for scheduler_id, due, flat in reply
     ]
+
+
+def _read_check(reply: Sequence[Any]) -> SchedulerCheck:
+    has_schedulers, now, due, found = reply
+    overdue = []
+    for scheduler_id, slot, options, definition in found:
+        # An id that is not UTF-8 cannot be sent back.
+        with suppress(UnicodeDecodeError):
+            overdue.append(
+                Overdue(
+                    id=scheduler_id.decode(), slot_ms=int(slot), options=options,
+                    definition=pairs(definition),
+                )
+            )  # fmt: skip
+    return SchedulerCheck(
+        has_schedulers=has_schedulers == 1,
+        now_ms=int(now),
+        next_due_ms=None if due == b"-1" else int(due),
+        overdue=tuple(overdue),
+    )

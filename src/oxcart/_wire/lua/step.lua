@@ -5,8 +5,8 @@
 --   {dropped id...}, ms for which a rate limit holds jobs back, 1 if jobs were left for their size}.
 -- Codes: 0 done, 1 no children to wait for, -1 job gone, -2 no lock, -3 not active, -4 children
 --   pending, -6 another's lock, -9 children failed, -101 a key of the parent's queue is wrong.
--- Events: completed, failed, retries-exhausted, waiting, delayed, waiting-children, active, drained;
---   added for a job that was kept for later.
+-- Events: completed, failed, retries-exhausted, waiting, delayed, waiting-children, active, drained,
+--   added (a job that was kept for later, or that follows a scheduler's), duplicated.
 local base_key = KEYS[1] -- start of every key of the queue
 local replay_key = KEYS[2] -- string: the packed outcome of this worker's last step
 local given_now = ARGV[1] -- ms, or 0 for the server's clock
@@ -48,6 +48,10 @@ local argv = ARGV -- from 11 on, a run: see lib/read_runs
 --- @include "lib/return"
 --- @include "lib/read_runs"
 --- @include "lib/runs"
+--- @include "lib/slots"
+--- @include "lib/iteration"
+--- @include "lib/following"
+--- @include "lib/intervals"
 --- @include "lib/take"
 --- @include "lib/fetch"
 --- @include "lib/replay"
@@ -65,13 +69,10 @@ end
 local now, count, points = read_clock(given_now), tonumber(take_count), tonumber(metrics_size)
 
 local ended = end_runs(keys, argv, FIRST, now)
-if points > 0 then
-  count_ends(base_key, ended, points, now)
-end
+if points > 0 then count_ends(base_key, ended, points, now) end
 local taken, is_held_back, due, limited_ms, is_full = {}, false, nil, 0, false
 if count > 0 then
-  local worker = {
-    token = token, lock_ms = lock_ms, name = worker_name,
+  local worker = { token = token, lock_ms = lock_ms, name = worker_name,
     limit_max = tonumber(limit_max), limit_ms = tonumber(limit_ms) }
   taken, is_held_back, due, limited_ms, is_full = fetch(keys, count, worker, now, ended.dropped)
 end
@@ -83,7 +84,6 @@ if ended.completed + ended.failed > 0 and #taken == 0 and not is_held_back and n
   emit(keys.events, 'drained')
 end
 remember_step(replay_key, sequence, replay_ms, ended.codes, taken, token)
-return {
-  int(now), due and int(math.floor(due)) or '-1', is_held_back and 1 or 0, ended.codes, taken,
-  ended.dropped, limited_ms, is_full and 1 or 0,
-}
+local due_text = due and int(math.floor(due)) or '-1'
+return { int(now), due_text, is_held_back and 1 or 0, ended.codes, taken, ended.dropped, limited_ms,
+  is_full and 1 or 0 }

@@ -1,7 +1,7 @@
 -- A worker's step of the usual kind: all its runs are completed and reach nothing beyond their own
--- jobs, nothing is due, paused or limited. Does what `step` does then, in less time.
--- Replies as `step`; or nothing, and has written nothing: then `step` is to be sent.
--- Events: completed, active, drained.
+-- jobs, nothing is due, paused or limited. Does what `step` does then, in less time. Replies as `step`;
+-- or nothing, and has written nothing: then `step` is to be sent.
+-- Events: completed, active, drained; added, delayed, waiting, duplicated for a job after a scheduler's.
 local base_key = KEYS[1] -- start of every key of the queue
 local replay_key = KEYS[2] -- string: the packed outcome of this worker's last step
 local given_now = ARGV[1] -- ms, or 0 for the server's clock
@@ -52,25 +52,31 @@ if #runs > 0 then
     redis.call('XTRIM', keys.events, 'MAXLEN', '~', found.most_events)
   end
   complete_together(keys, runs, now, ended, keeps_all == '1')
-  for at, run in ipairs(runs) do
-    ended.codes[at] = run.code
-  end
-  if points > 0 then
-    count_ends(base_key, ended, points, now)
-  end
+  for at, run in ipairs(runs) do ended.codes[at] = run.code end
+  if points > 0 then count_ends(base_key, ended, points, now) end
 end
 
 local dropped, ready = {}, found.wait + found.prioritized
 local taken, is_full = {}, false
 if count > 0 and ready > 0 then
-  local worker = { token = token, lock_ms = lock_ms, name = worker_name }
-  taken, is_full = take(keys, count, worker, now, dropped)
+  taken, is_full = take(keys, count, { token = token, lock_ms = lock_ms, name = worker_name }, now, dropped)
+end
+if taken.may_follow then -- what few steps need is not set up in the others
+--- @include "lib/types"
+--- @include "lib/jobs"
+--- @include "lib/create"
+--- @include "lib/slots"
+--- @include "lib/iteration"
+--- @include "lib/following"
+--- @include "lib/intervals"
+  follow_all_taken(keys, taken, now)
+  found.next_due = next_due(keys.delayed)
 end
 if #taken < count and not is_full then
   if redis.call('EXISTS', keys.wait, keys.prioritized) == 0 then
     redis.call('DEL', keys.counter)
   else
-    wake(keys.marker) -- too many unreadable ids in a row: whoever looks next goes on
+    wake(keys.marker) -- too many unreadable ids in a row: the next step goes on
   end
 end
 local due = #taken < count and not is_full and found.next_due or nil
@@ -80,7 +86,5 @@ if ended.completed > 0 and #taken == 0 and not due
 end
 
 remember_step(replay_key, sequence, replay_ms, ended.codes, taken, token)
-return {
-  int(now), due and int(math.floor(due)) or '-1', 0, ended.codes, taken, dropped, 0,
-  is_full and 1 or 0,
-}
+local due_text = due and int(math.floor(due)) or '-1'
+return { int(now), due_text, 0, ended.codes, taken, dropped, 0, is_full and 1 or 0 }

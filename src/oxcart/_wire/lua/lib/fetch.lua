@@ -1,5 +1,5 @@
 -- What a worker gets when it asks for jobs (wire format, section 7.4).
--- Needs lib/events, lib/ready, lib/delayed, lib/promote, lib/limit, lib/take.
+-- Needs lib/events, lib/ready, lib/delayed, lib/promote, lib/limit, lib/intervals and lib/take.
 
 -- How many jobs may be taken: none while paused, no more than the global concurrency leaves.
 local function allowance(keys, count, is_paused, concurrency)
@@ -40,6 +40,9 @@ local function fetch(keys, count, worker, now, dropped)
   local taken, is_full, limited_ms = {}, false, 0
   if allowed > 0 then
     taken, is_full = take(keys, allowed, worker, now, dropped)
+    if taken.may_follow then
+      follow_all_taken(keys, taken, now)
+    end
     if max then
       count_started(keys, to_be_run(taken), window)
     end

@@ -48,8 +48,8 @@ end
 -- Adds a scheduler's job and makes it the pending one.
 local function schedule_iteration(keys, job)
   local marks = {}
+  redis.call('INCR', keys.id) -- first: it fails on what is not a number, before anything is written
   redis.call('ZADD', keys.scheduled, int(job.slot), job.scheduler)
-  redis.call('INCR', keys.id)
   create_job(keys, job, marks)
   put_ready(keys, marks, max_events(keys.meta))
 end

@@ -2,6 +2,7 @@
 local TAKE_ROUNDS = 5
 -- Bytes of payloads after which a step takes no more: a thin line must carry the reply.
 local TAKE_BYTES = 1048576
+local FIRST_OF_ITERATIONS = string.byte('repeat:')
 
 -- Pops up to count ids: waiting first, then prioritized. Returns the scores of the latter, by place.
 local function pop_ready(keys, count)
@@ -56,7 +57,8 @@ local function hold(keys, job_id, worker, now_text)
 end
 
 -- Returns {id, fields as they were, times taken} for each job taken, and whether more were left
--- because of their size; ids without a readable job are added to `dropped`.
+-- because of their size; ids without a readable job are added to `dropped`. `may_follow` is set in the
+-- first if schedulers' jobs seem to be among them.
 local function take(keys, count, worker, now, dropped)
   local taken, ids, now_text, bytes, is_full = {}, {}, int(now), 0, false
   for _ = 1, TAKE_ROUNDS do
@@ -66,6 +68,9 @@ local function take(keys, count, worker, now, dropped)
       if fields then
         taken[#taken + 1], ids[#ids + 1] = { job_id, fields, started }, job_id
         bytes = bytes + size
+        if string.byte(job_id) == FIRST_OF_ITERATIONS then
+          taken.may_follow = true
+        end
       elseif string.sub(job_id, 1, 2) ~= '0:' then -- old markers of BullMQ 4 go without a word
         dropped[#dropped + 1] = job_id
       end
