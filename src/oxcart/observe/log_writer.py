@@ -17,6 +17,7 @@ import sys
 import threading
 import weakref
 from collections import deque
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import TextIO
 
@@ -111,7 +112,7 @@ class LogWriter(logging.Handler):
                 self._is_writing = False
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: self._waiting)
-                lines = b"".join(self._waiting)
+                lines = list(self._waiting)
                 # What was dropped came after the last line that still fitted.
                 dropped, self._dropped = self._dropped, 0
                 self._waiting.clear()
@@ -119,15 +120,16 @@ class LogWriter(logging.Handler):
                 self._is_writing = True
             # Output that is closed or full cannot be reported anywhere.
             with suppress(OSError):
-                output.write_all(lines + self._notice(dropped))
+                for portion in _portions([*lines, *self._notice(dropped)]):
+                    output.write_all(portion)
 
-    def _notice(self, dropped: int) -> bytes:
+    def _notice(self, dropped: int) -> list[bytes]:
         if not dropped:
-            return b""
+            return []
         event = "log.records_dropped"
         record = logging.LogRecord("oxcart.logs", logging.WARNING, "", 0, event, None, None)
         record.count = dropped
-        return (self.format(record) + "\n").encode("utf-8", "backslashreplace")
+        return [(self.format(record) + "\n").encode("utf-8", "backslashreplace")]
 
     def note_fork(self) -> None:
         """Begin anew in a process that was forked off: the parent writes what waited."""
@@ -187,6 +189,17 @@ class _Output:
         if self._own_fd is not None:
             os.close(self._own_fd)
             self._own_fd = None
+
+
+def _portions(lines: list[bytes]) -> Iterator[bytes]:
+    """Join lines up to what a pipe takes in one piece: other processes write to it too."""
+    portion = b""
+    for line in lines:
+        if portion and len(portion) + len(line) > select.PIPE_BUF:
+            yield portion
+            portion = b""
+        portion += line
+    yield portion
 
 
 def _output_of(stream: TextIO) -> _Output | None:

@@ -129,6 +129,8 @@ async def talk(lines: int) -> str:
     write("start")
     for number in range(lines):
         logging.getLogger("talk").warning("line %d", number)
+        if number % 100 == 0:
+            await asyncio.sleep(0)
     write("end")
     return "done"
 

@@ -44,9 +44,12 @@ class Pipe:
         self.stream = os.fdopen(write_end, "w")
         self.text = ""
 
+    def read_more(self) -> None:
+        self.text += os.read(self._read_end, 1 << 20).decode()
+
     def read_until(self, text: str) -> str:
         while text not in self.text:
-            self.text += os.read(self._read_end, 1 << 20).decode()
+            self.read_more()
         return self.text
 
     def read_now(self) -> bytes:
@@ -109,6 +112,20 @@ def test_pipe_that_is_not_read_blocks_nothing_and_what_is_dropped_is_counted(
     assert MAX_LINES <= len(kept) < most
     assert ["log.records_dropped", "and on"] == lines[-2:]
     assert text
+
+
+def test_lines_of_two_processes_do_not_mix(make: Make, pipe: Pipe) -> None:
+    """Two writers, each with a thread and a file of its own, on one pipe that is full."""
+    logs = [make(pipe.stream) for _ in range(2)]
+    for _ in range(3_000):
+        for number, log in enumerate(logs):
+            log.warning(str(number) * 150)
+    for log in logs:
+        log.warning("the end of one")
+
+    while pipe.text.count("the end of one") < 2:
+        pipe.read_more()
+    assert {"0" * 150, "1" * 150, "the end of one"} == set(pipe.text.splitlines())
 
 
 def test_flush_of_a_pipe_that_is_not_read_is_bounded(
