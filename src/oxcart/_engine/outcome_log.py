@@ -21,14 +21,6 @@ from oxcart._wire.codes import Code
 
 log = logging.getLogger("oxcart.worker")
 
-_FAILED = "job.failed %s attempt=%d max_attempts=%d duration_ms=%d: %s"
-_FAILED_BY = "job.failed %s error_type=%s attempt=%d max_attempts=%d duration_ms=%d: %s"
-_RETRIED = "job.retried %s attempt=%d max_attempts=%d duration_ms=%d delay_ms=%d: %s"
-_RETRIED_BY = (
-    "job.retried %s error_type=%s attempt=%d max_attempts=%d duration_ms=%d delay_ms=%d: %s"
-)
-
-
 OnWritten = Callable[[str, str, Outcome | None], None]
 """Called with the queue, the job's id and the outcome that was written, if it is not that the job
 completed; without an outcome if the job had no data and was taken off the queue."""
@@ -66,10 +58,11 @@ class OutcomeLog:
 
     def completed(self, job: RunningJob) -> None:
         """Log that a job completed; ``note_completed`` was called before."""
-        log.log(
-            self._completed_level, "job.completed %s attempt=%d duration_ms=%d",
-            self.subject(job), job.attempt, _duration_ms(job),
-        )  # fmt: skip
+        facts = (self.subject(job), job.attempt, _duration_ms(job))
+        if self._completed_level == logging.INFO:
+            log.info("job.completed %s attempt=%d duration_ms=%d", *facts)
+        else:
+            log.debug("job.completed %s attempt=%d duration_ms=%d", *facts)
 
     def written(self, job: RunningJob, outcome: Outcome, code: int) -> bool:
         """Log what the server answered to a run, of those that completed if they are shown.
@@ -124,7 +117,7 @@ class OutcomeLog:
 
 
 def log_failed_attempt(
-    logger: logging.Logger,
+    log: logging.Logger,
     subject: str,
     reason: str,
     error: BaseException | None,
@@ -137,7 +130,7 @@ def log_failed_attempt(
     """Log ``job.failed``, or ``job.retried`` where the job is run again.
 
     Args:
-        logger: logs the line.
+        log: logs the line.
         subject: what names the job.
         reason: why the attempt failed.
         error: what was raised, if anything was.
@@ -151,11 +144,20 @@ def log_failed_attempt(
         facts.insert(1, type_name(error))
     shown = error if error is not None and _can_be_written(error) else None
     if delay_ms is None:
-        template = _FAILED if error is None else _FAILED_BY
-        logger.error(template, *facts, reason, exc_info=shown)
+        log.error(
+            "job.failed %s attempt=%d max_attempts=%d duration_ms=%d: %s"
+            if error is None
+            else "job.failed %s error_type=%s attempt=%d max_attempts=%d duration_ms=%d: %s",
+            *facts, reason, exc_info=shown,
+        )  # fmt: skip
     else:
-        template = _RETRIED if error is None else _RETRIED_BY
-        logger.warning(template, *facts, delay_ms, reason, exc_info=shown)
+        log.warning(
+            "job.retried %s attempt=%d max_attempts=%d duration_ms=%d delay_ms=%d: %s"
+            if error is None
+            else "job.retried %s error_type=%s attempt=%d max_attempts=%d duration_ms=%d "
+            "delay_ms=%d: %s",
+            *facts, delay_ms, reason, exc_info=shown,
+        )  # fmt: skip
 
 
 def _can_be_written(error: BaseException) -> bool:

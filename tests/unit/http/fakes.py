@@ -137,6 +137,7 @@ def make_job(**changes: Any) -> SimpleNamespace:
         "progress": 0,
         "return_value": None,
         "failed_reason": None,
+        "delay_reason": None,
     }
     return SimpleNamespace(**(defaults | changes))
 
