@@ -253,6 +253,7 @@ class Soak:
             if command.process.poll() is not None:
                 code = command.process.returncode
                 self._trial.problems.append(f"command {number} ended by itself with code {code}")
+                self._start_in_place(number)
 
     def _kill_child(self) -> None:
         children = self._random.choice(self._commands).children()
@@ -275,14 +276,17 @@ class Soak:
 
     def _replace_command(self, end: Callable[[WorkerCommand], object]) -> None:
         number = self._random.randrange(2)
-        command = self._commands.pop(number)
-        end(command)
-        self._trial.reap(command)
+        end(self._commands[number])
+        self._trial.reap(self._commands[number])
+        self._start_in_place(number)
+
+    def _start_in_place(self, number: int) -> None:
+        """Start a command in the place of one that has ended."""
         if number == 0:
             self._start_command("--processes", "2")
         else:
             self._start_command(url=self._proxy.url)
-        self._commands.insert(number, self._commands.pop())
+        self._commands[number] = self._commands.pop()
 
     def _rolling_restart(self) -> None:
         def end(command: WorkerCommand) -> None:
