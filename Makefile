@@ -7,7 +7,7 @@ PYTEST_WORKERS ?= 2
 MINUTES ?= 10
 JOBS ?= 0
 
-.PHONY: help demo dev test test-slow faults soak bench bench-smoke lint types layers twin check format clean
+.PHONY: help demo dev test test-pythons test-slow faults soak bench bench-smoke lint types layers twin check format clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,9 @@ dev: $(VENV)/.run  ## Run API, worker, Valkey and mailbox until Ctrl-C
 
 test: $(VENV)/.dev  ## Run the whole suite
 	@$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) -m "not slow"
+
+test-pythons: $(VENV)/.dev  ## Run the core of the suite on every other Python at hand
+	@$(BIN)/python scripts/test_pythons.py
 
 test-slow: $(VENV)/.dev  ## Run the long fault runs
 	@$(BIN)/python -m pytest -q -m slow --timeout 900
