@@ -126,7 +126,7 @@ class Load:
     concurrency: int
     bytes_per_s: int = BYTES_PER_S
     timeouts: Timeouts = GIVEN
-    lock: str = "2s"
+    lock: str = "4s"
     within: int = 60
 
 
@@ -142,7 +142,7 @@ def whole(count: int, size: int, concurrency: int, bytes_per_s: int = 1_000_000)
         Load(12, 300_000, 10),
         Load(50, 60_000, 50),
         Load(200, 16_000, 200),
-        Load(2, 3_000_000, 1),
+        Load(1, 5_000_000, 1),
         whole(20, 1_500_000, 10),
         whole(50, 400_000, 50),
         whole(40, 300_000, 20, 500_000),

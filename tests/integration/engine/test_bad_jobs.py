@@ -11,7 +11,7 @@ import redis
 from tests.integration.engine.running import is_in, running, until
 
 from oxcart import App, Delay, FailedJob, JobState, Queue, current_job
-from oxcart.errors import ConfigError, LockLost, PayloadError
+from oxcart.errors import ConfigError, LockLost, PayloadError, ResultError
 
 _mood: ContextVar[str] = ContextVar("mood", default="")
 
@@ -255,7 +255,7 @@ async def test_hook_gets_the_error_of_the_last_attempt_however_it_ended(
     expected: dict[str, type[BaseException]] = {
         "timed out": TimeoutError,
         "cancelled": asyncio.CancelledError,
-        "result": PayloadError,
+        "result": ResultError,
         "no attempt counted": KeyError,
     }
     assert expected[how] is type(heard[0].error)
