@@ -12,6 +12,7 @@ import pytest
 import redis
 from tests.faults.aftermath import Aftermath
 from tests.faults.conftest import StartWorker
+from tests.faults.processes import QUICK
 from tests.support import ValkeyServer, wait_until
 
 from oxcart import Queue, Schedule
@@ -92,9 +93,9 @@ async def passed(seconds: float) -> None:
     )
 
 
-def check_slots(client: redis.Redis, prefix: str) -> None:
+def check_slots(client: redis.Redis, prefix: str, intervals: Sequence[int] = SECONDS) -> None:
     """Assert that nearly every slot has a job, that no two are too far apart, and none is odd."""
-    found = [slots_of(client, prefix, seconds) for seconds in SECONDS]
+    found = [slots_of(client, prefix, seconds) for seconds in intervals]
     expected = sum(slots.expected_count for slots in found)
     missed = sum(slots.missed_count for slots in found)
     gaps = [round(slots.longest_gap, 2) for slots in found]
@@ -131,3 +132,25 @@ async def test_workers_killed_all_the_time_cost_no_slots(
             break
 
     check_slots(client, prefix)
+
+
+async def test_job_that_kills_its_process_keeps_its_slots(
+    queue: Queue,
+    client: redis.Redis,
+    prefix: str,
+    start_worker: StartWorker,
+    aftermath: Aftermath,
+) -> None:
+    options = {**QUICK, "max_stalled": 1}
+    workers = [start_worker(**options) for _ in range(WORKERS)]
+    await all_up(client)
+    await queue.upsert_scheduler("every-4", Schedule.every("4s"), "die")
+
+    until = time.monotonic() + 25
+    while time.monotonic() < until:
+        await passed(0.05)
+        workers = [worker if worker.is_alive else start_worker(**options) for worker in workers]
+
+    check_slots(client, prefix, [4])
+    assert int(client.zcard(f"{prefix}:q:failed")) >= 3
+    assert max(aftermath.ledger.starts().values()) <= 2

@@ -57,6 +57,15 @@ def declare_stuck(app: oxcart.App, queue: str, ledger: Ledger) -> None:
         threading.Event().wait()
 
 
+def declare_deadly(app: oxcart.App, queue: str, ledger: Ledger) -> None:
+    """Declare a job that ends its process as the kernel does when memory runs out."""
+
+    @app.job("die", queue=queue)
+    async def die() -> None:
+        ledger.write_about_job("start")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 class Stopper:
     """Stops a worker gracefully at the first signal, at once at the second."""
 
@@ -78,6 +87,7 @@ async def main(url: str, prefix: str, queues: dict[str, int], ledger: str, optio
         for queue in queues:
             declare(app, queue, book)
             declare_stuck(app, queue, book)
+            declare_deadly(app, queue, book)
         worker = app.worker(queues, **options)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, Stopper(worker, book))
