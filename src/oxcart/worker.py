@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import socket
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
@@ -23,9 +23,8 @@ from oxcart._engine.loop_monitor import LoggedLoopReports, LoopMonitor, LoopRepo
 from oxcart._engine.middleware import Middleware, checked, compose
 from oxcart._engine.option_checks import at_least, check_options, connection_safe
 from oxcart._engine.outcome_log import OnWritten
-from oxcart._engine.processes import this_process
 from oxcart._engine.queue_worker import ID_BYTES, QueueWorker, WorkerOptions
-from oxcart._engine.registrar import Registrar
+from oxcart._engine.registrar import Registrar, records_of
 from oxcart._engine.resources import Supply
 from oxcart._engine.retry_policy import BackoffStrategy, check_strategies
 from oxcart._engine.running_job import RunningJob
@@ -35,14 +34,14 @@ from oxcart._model.clock import Clock, ServerClock
 from oxcart._model.duration import Duration, to_ms, to_seconds
 from oxcart._model.links import RateLimit
 from oxcart._model.options import Retention
-from oxcart._model.registry import WorkerRecord
 from oxcart._store.connection import Timeouts
 from oxcart._store.server_check import check_server
 from oxcart._store.slots import check_slots
 from oxcart._store.store import Store
-from oxcart._version import __version__
 from oxcart._wire.keys import QueueKeys
-from oxcart.errors import ConfigError
+from oxcart.errors import ConfigError, StoreError
+
+log = logging.getLogger("oxcart.worker")
 
 HandlerFunction = Callable[[JobContext], Awaitable[object]] | Callable[[JobContext], object]
 
@@ -154,15 +153,24 @@ class WorkerGroup:
         return True
 
     async def _run_locked(self) -> None:
+        claim = await self._claim()
+        records = records_of(
+            claim,
+            name=self.name,
+            supervisor=self.guardian.process,
+            handlers=self._handlers,
+            concurrency=self._concurrency,
+            build=self.build or "",
+        )
         keeper = LockKeeper(
             self._store.location,
             self._store.timeouts,
             lock_ms=self._lock_ms,
             kept_until=self.guardian.kept_until,
-            registrar=Registrar(self._prefix, self._records(), self._clock),
+            registrar=Registrar(self._prefix, records, self._clock),
         )
         # Before the first take: what is taken then is found.
-        self.guardian.begin(await self._claim())
+        self.guardian.begin(claim)
         keeper.start()
         detach = LoopMonitor.attach(self._running_jobs, self.loop_reports)
         try:
@@ -221,32 +229,25 @@ class WorkerGroup:
                     replace(self._options, concurrency=places),
                     holder=self._holder,
                     on_written=self.on_written,
+                    guardian=self.guardian,
                 )
                 self._queue_workers.append(worker)
                 group.create_task(worker.run(self._stopping, self._forced, self._grace_s))
+            workers = dict(zip(self._concurrency, self._queue_workers, strict=True))
+            self.guardian.connect(
+                lambda *given: group.create_task(self._run_assigned(workers[given[0]], *given))
+            )
+
+    async def _run_assigned(self, worker: QueueWorker, queue: str, job_id: str, token: str) -> None:
+        """Run a job that the supervisor assigned, and report its end."""
+        try:
+            await worker.fetcher.isolation.run_assigned(job_id, token)
+        except StoreError as error:
+            log.warning("job.not_taken queue=%s job_id=%s: %s", queue, job_id, error)
+        self.guardian.settled(queue, job_id)
 
     def _running_jobs(self) -> list[RunningJob]:
         return [job for worker in self._queue_workers for job in worker.fetcher.running_jobs()]
-
-    def _records(self) -> list[WorkerRecord]:
-        """What is registered with each queue."""
-        return [
-            WorkerRecord(
-                holder=self._holder,
-                name=self.name,
-                process=this_process(),
-                supervisor=self.guardian.process,
-                queues=tuple(self._concurrency),
-                job_names=self._handlers[queue].names,
-                concurrency=places,
-                lock_ms=self._lock_ms,
-                max_stalled=self._options.max_stalled,
-                version=__version__,
-                build=self.build or "",
-                started_at_ms=round(time.time() * 1_000),
-            )
-            for queue, places in self._concurrency.items()
-        ]
 
     def _soon(self, action: Callable[[], None]) -> None:
         if self._loop is None or self._loop.is_closed():

@@ -402,6 +402,7 @@ def test_start_that_hangs_is_killed_and_tried_again(
     hangs = tmp_path / "hangs"
     command = start(TEST_HANGS_AT_IMPORT_IF=str(hangs), OXCART_START_SECONDS="8")
     killed = pid_of_start(aftermath.ledger, first.id)
+    aftermath.wait_for(1)  # it holds no job, which another process would run alone
     hangs.touch()
     os.kill(killed, signal.SIGKILL)
     wait_until_sync(

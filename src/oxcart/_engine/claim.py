@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -43,8 +44,17 @@ class Guardian(Protocol):
     def process(self) -> ProcessInfo | None:
         """The supervisor's process; ``None`` without one."""
 
+    runs_assigned: bool
+    """Whether this process runs nothing but the jobs that the supervisor assigns."""
+
     def begin(self, claim: Claim) -> None:
         """Report that a worker begins to take jobs."""
+
+    def connect(self, assign: Callable[[str, str, str], object]) -> None:
+        """Call back with queue, id and lock token of each job that the supervisor assigns."""
+
+    def settled(self, queue: str, job_id: str) -> None:
+        """Report that an assigned job has ended."""
 
     def hand_over(self, queue: str, job_id: str, token: str) -> bool:
         """Hand a job over that must be run alone; false if it has to be run here."""
@@ -62,6 +72,13 @@ class Nobody:
     """The guardian of a process without a supervisor."""
 
     process: ProcessInfo | None = None
+    runs_assigned = False
+
+    def connect(self, _: Callable[[str, str, str], object]) -> None:
+        """Do nothing: no job is assigned."""
+
+    def settled(self, _queue: str, _job_id: str) -> None:
+        """Do nothing."""
 
     def begin(self, claim: Claim) -> None:
         """Do nothing."""

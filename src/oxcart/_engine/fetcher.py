@@ -13,16 +13,18 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 
 from oxcart._engine.begun import Begun
+from oxcart._engine.due_timer import DueTimer
 from oxcart._engine.executor import NOTHING_TO_WAIT_FOR, Executor
 from oxcart._engine.failure_hooks import RunningHooks
 from oxcart._engine.hold import Hold
+from oxcart._engine.isolation import ALONE_MARK, Isolation
 from oxcart._engine.lock_keeper import LockKeeper
 from oxcart._engine.outcome_log import OnWritten, OutcomeLog
 from oxcart._engine.reconnect import Reconnect
 from oxcart._engine.running_job import CancelReason, RunningJob
+from oxcart._engine.sent_step import EndedJob, SentStep
 from oxcart._engine.server_time import ServerTime
 from oxcart._engine.stepper import MAX_BATCH, Stepper
 from oxcart._model.outcome import Completed, Failed, GivenBack, Lost, Outcome
@@ -41,23 +43,6 @@ LIMITED_LOOK_MS = 250.0
 """How soon a marker is answered while a rate limit holds jobs back: most are for added jobs."""
 OVERTIME_S = 5.0
 """How long a handler may go on after it was cancelled before its place is given away."""
-DUE_SLACK_S = 0.0005
-"""Timers are rounded to milliseconds; one that fires too early costs a step for nothing."""
-
-
-@dataclass(slots=True)
-class _Ended:
-    run: EndedRun
-    job: RunningJob
-
-
-@dataclass(slots=True)
-class _Step:
-    stepper: Stepper
-    written: list[_Ended]
-    count: int
-    started_at: float
-    reply: Begun[StepReply]
 
 
 class Fetcher:
@@ -74,6 +59,7 @@ class Fetcher:
         arm: makes the waiter wait for the next marker.
         pass_on: puts a marker back that this worker cannot use.
         on_written: called for each run that did not complete its job.
+        hand_over: hands a job that must run alone to the supervisor; see ``Isolation``.
     """
 
     def __init__(
@@ -87,6 +73,7 @@ class Fetcher:
         arm: Callable[[], None],
         pass_on: Callable[[], None],
         on_written: OnWritten | None = None,
+        hand_over: Callable[[str, str], bool] = lambda _id, _token: False,
     ) -> None:
         self._steppers = steppers
         self._executor = executor
@@ -98,8 +85,9 @@ class Fetcher:
         self._pass_on = pass_on
         self._loop = asyncio.get_running_loop()
         self._running: dict[Hold, RunningJob] = {}
+        self.isolation = Isolation(self, steppers[0], hand_over)
         self._expected = 0  # jobs that steps in flight may bring
-        self._ended: deque[_Ended] = deque()
+        self._ended: deque[EndedJob] = deque()
         self._wake = asyncio.Event()
         self.hooks = RunningHooks(keys.queue, executor.hooks, on_end=self._wake.set)
         self._log = OutcomeLog(keys.queue, on_written)
@@ -109,12 +97,16 @@ class Fetcher:
         self._is_cancelling = False
         self._in_flight = 0  # steps
         self._writing = 0  # results in them
-        self._due_timer: asyncio.Handle | None = None
-        self._due_at = 0.0  # when the timer fires; uvloop's handles do not all have `when()`
+        self._due_timer = DueTimer(self._on_due_timer)
         self._server_time = ServerTime()
         self._trouble = Reconnect()
         self.is_idle = asyncio.Event()
         """Set while nothing runs and nothing is left to be written."""
+
+    @property
+    def expected_count(self) -> int:
+        """How many jobs steps in flight may bring."""
+        return self._expected
 
     @property
     def running_count(self) -> int:
@@ -157,14 +149,14 @@ class Fetcher:
     def look(self) -> None:
         """Take jobs as soon as there is room for them."""
         if self._is_limited:
-            self._set_due_timer(LIMITED_LOOK_MS)
+            self._due_timer.set(LIMITED_LOOK_MS)
             return
         self._may_have_work = True
         self._wake.set()
 
     def on_due(self, due_ms: float) -> None:
         """A delayed job is due at a time of the server's clock."""
-        self._set_due_timer(self._server_time.ms_until(due_ms))
+        self._due_timer.set(self._server_time.ms_until(due_ms))
 
     def drain(self) -> None:
         """Take no more jobs."""
@@ -174,6 +166,7 @@ class Fetcher:
     def cancel_running(self) -> None:
         """Cancel every running job and hook; jobs that end in time go back to the queue."""
         self._is_cancelling = True
+        self.isolation.cancel()
         for job in list(self._running.values()):
             job.cancel(CancelReason.STOPPING)
         self.hooks.cancel()
@@ -184,11 +177,12 @@ class Fetcher:
             log.error("job.ignores_cancellation %s", self._log.subject(job))
             job.hold.is_lost = True
             job.cancelled_for = CancelReason.ABANDONED
-            self._end(job, GivenBack())
+            self.end(job, GivenBack())
 
     def abandon_overdue(self) -> None:
         """Fail the jobs whose handlers went on long after they were timed out."""
         now = self._loop.time()
+        self.isolation.go_on()
         for job in list(self._running.values()):
             if job.deadline is None or now <= job.deadline:
                 continue
@@ -200,7 +194,7 @@ class Fetcher:
                 log.error("job.ignores_timeout %s", self._log.subject(job))
                 job.cancel(CancelReason.ABANDONED)
                 reason = "timed out, and the handler did not end when it was cancelled"
-                self._end(job, Failed(reason, reason, TimeoutError(reason)))
+                self.end(job, Failed(reason, reason, TimeoutError(reason)))
 
     def _has_something_to_do(self) -> bool:
         return bool(self._ended) or (self._may_have_work and self._take_count() > 0)
@@ -209,7 +203,9 @@ class Fetcher:
         return self._concurrency - len(self._running) - self._expected
 
     def _take_count(self) -> int:
-        return 0 if self._is_draining else max(0, min(self._free(), self._batch))
+        if self._is_draining or self.isolation.job is not None:
+            return 0
+        return max(0, min(self._free(), self._batch))
 
     async def _wake_up(self) -> None:
         if not self._has_something_to_do():
@@ -217,7 +213,7 @@ class Fetcher:
         self._wake.clear()
         self.is_idle.clear()
 
-    def _begin_step(self, stepper: Stepper) -> _Step | None:
+    def _begin_step(self, stepper: Stepper) -> SentStep | None:
         """Send a lane's next step, if there is anything to end or to take."""
         if not self._has_something_to_do():
             return None
@@ -234,9 +230,9 @@ class Fetcher:
         self._expected += count
         started_at = time.monotonic()
         reply = Begun(stepper.step([item.run for item in written], count, started_at))
-        return _Step(stepper, written, count, started_at, reply)
+        return SentStep(stepper, written, count, started_at, reply)
 
-    async def _go_on_from(self, step: _Step) -> _Step | None:
+    async def _go_on_from(self, step: SentStep) -> SentStep | None:
         """Wait for a step's reply; send the lane's next step, and then run what this one took."""
         taken: Sequence[TakenJob] = ()
         try:
@@ -256,10 +252,11 @@ class Fetcher:
         locked_since = step.stepper.locked_since(step.started_at)  # before the next one is sent
         following = self._begin_step(step.stepper)
         self._expected -= len(taken)
-        self._launch_all(taken, locked_since)
+        self.launch_all(taken, locked_since)
+        self.isolation.go_on()
         return following
 
-    async def _recover_from(self, error: ScriptFailed, step: _Step) -> None:
+    async def _recover_from(self, error: ScriptFailed, step: SentStep) -> None:
         if self._trouble.is_first:
             log.error("worker.step_failed queue=%s: %s", self._keys.queue, error)
             self.hooks.trouble(error)
@@ -268,10 +265,10 @@ class Fetcher:
             self._settle_all([by_run.pop(id(run))], [code])
         for item in by_run.values():
             # Its lock must run out: only then is the job recovered as stalled.
-            self._keeper.release(self._keys, [item.job.hold])
+            self.release([item.job.hold])
         await self._trouble.wait()
 
-    def _note(self, reply: StepReply, step: _Step) -> None:
+    def _note(self, reply: StepReply, step: SentStep) -> None:
         """Take note of how the queue stands after a step."""
         self._server_time.note(reply.now_ms)
         self._log.dropped(reply.dropped)
@@ -283,13 +280,14 @@ class Fetcher:
         else:
             self._arm()
             if reply.limited_ms:
-                self._set_due_timer(min(reply.limited_ms, MAX_LIMITED_S * 1_000))
+                self._due_timer.set(min(reply.limited_ms, MAX_LIMITED_S * 1_000))
             elif reply.next_due_ms is not None:
                 # The reply's own time bounds the estimate, should the server's clock have been set.
                 least_ms = reply.next_due_ms - reply.now_ms - 1
-                self._set_due_timer(max(least_ms, self._server_time.ms_until(reply.next_due_ms)))
+                self._due_timer.set(max(least_ms, self._server_time.ms_until(reply.next_due_ms)))
 
-    def _launch_all(self, taken_jobs: Sequence[TakenJob], locked_since: float) -> None:
+    def launch_all(self, taken_jobs: Sequence[TakenJob], locked_since: float) -> None:
+        """Run jobs that were taken and whose locks count from a monotonic time."""
         queue, expires_at = self._keys.queue, self._keeper.expiry_from(locked_since)
         jobs = []
         for taken in taken_jobs:
@@ -300,23 +298,37 @@ class Fetcher:
             jobs.append(RunningJob(taken, hold))
         # The worker stops, or the reply took longer than the locks could be kept.
         if self._is_cancelling or time.monotonic() >= expires_at:
-            self._ended += [_Ended(self._executor.ended(job, GivenBack()), job) for job in jobs]
+            self._ended += [EndedJob(self._executor.ended(job, GivenBack()), job) for job in jobs]
             return
         self._keeper.keep(self._keys, [job.hold for job in jobs])
         self._log.started(jobs)
         for job in jobs:
             self._running[job.hold] = job
+            if ALONE_MARK in job.taken.fields:
+                self.isolation.add(job)
+                continue
             # Not in a TaskGroup: a handler that ignores its cancellation must not keep the worker
             # from stopping. The running jobs own the task.
-            job.task = self._start(self._run(job))
+            job.task = self.start(self.run(job))
 
-    def _start(self, running: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    def let_go(self, job: RunningJob) -> None:
+        """Forget a job that the supervisor has taken over."""
+        self.release([self._running.pop(job.hold).hold])
+        self.look()
+
+    def release(self, holds: Sequence[Hold]) -> None:
+        """Stop renewing the locks of jobs that have ended or are not ours any more."""
+        self._keeper.release(self._keys, holds)
+        self.isolation.note_released(holds)
+
+    def start(self, running: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Start the task of a job."""
         if self._loop.get_task_factory() is not None:
             return self._loop.create_task(running)
         # With a name: the loop makes one up for each task, which takes longer than the rest.
         return asyncio.Task(running, loop=self._loop, name="oxcart-job")
 
-    async def _run(self, job: RunningJob) -> None:
+    async def run(self, job: RunningJob) -> None:
         """Run a job; this is the whole of its task."""
         try:
             run = await self._executor.run(job)
@@ -340,11 +352,13 @@ class Fetcher:
         if job is not None:
             job.cancel(why, text)
 
-    def _end(self, job: RunningJob, outcome: Outcome) -> None:
+    def end(self, job: RunningJob, outcome: Outcome) -> None:
+        """End a job in place of its handler."""
         self._finish(job, self._executor.ended(job, outcome))
 
     def _finish(self, job: RunningJob, run: EndedRun) -> None:
         self._running.pop(job.hold, None)
+        self.isolation.note_finished(job)
         # Large payloads that live on until the step is answered keep the garbage collector busy.
         job.task = None
         if type(run.outcome) is not Completed:
@@ -354,44 +368,32 @@ class Fetcher:
                 self._log.note_completed(job)
             if not self.hooks.wants_completed:
                 job.record = job.context = None
-        self._ended.append(_Ended(run, job))
+        self._ended.append(EndedJob(run, job))
         self._wake.set()
         if type(run.outcome) is Lost:
-            self._keeper.release(self._keys, [job.hold])
+            self.release([job.hold])
             log.warning("job.lock_lost %s", self._log.subject(job))
 
-    def _settle_all(self, items: Sequence[_Ended], codes: Sequence[int]) -> None:
+    def _settle_all(self, items: Sequence[EndedJob], codes: Sequence[int]) -> None:
         """Take note of what the server said to ended runs."""
         settled = []
         for item, code in zip(items, codes, strict=True):
             if code in UNDECIDED:
                 # Nothing was written: the job is still ours, and ends in another way.
                 item.job.ended_at = time.monotonic()
-                self._ended.append(_Ended(self._executor.reconsider(item.job, code), item.job))
+                self._ended.append(EndedJob(self._executor.reconsider(item.job, code), item.job))
                 continue
             settled.append(item.job.hold)
             if code != 0 or type(item.run.outcome) is not Completed or item.job.ended_at:
                 self._settle(item, code)
-        self._keeper.release(self._keys, settled)
+        self.release(settled)
 
-    def _settle(self, item: _Ended, code: int) -> None:
+    def _settle(self, item: EndedJob, code: int) -> None:
         job, outcome = item.job, item.run.outcome
         if self._log.written(job, outcome, code):
             self.hooks.ended(job, outcome)
 
-    def _set_due_timer(self, in_ms: float) -> None:
-        """Look for work when the next delayed job is due: the server's blocks end coarsely."""
-        when = self._loop.time() + max(0.0, in_ms) / 1_000 + DUE_SLACK_S
-        timer = self._due_timer
-        if timer is not None and not timer.cancelled():
-            if self._loop.time() < self._due_at <= when:
-                return
-            timer.cancel()
-        self._due_at = when
-        self._due_timer = self._loop.call_at(when, self._on_due_timer)
-
     def _on_due_timer(self) -> None:
-        self._due_timer = None
         self._may_have_work = True
         for stepper in self._steppers:
             stepper.expect_due()

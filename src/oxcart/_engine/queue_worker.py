@@ -6,7 +6,9 @@ import asyncio
 import logging
 import secrets
 from dataclasses import dataclass
+from functools import partial
 
+from oxcart._engine.claim import Guardian
 from oxcart._engine.ending import end
 from oxcart._engine.executor import Executor
 from oxcart._engine.fetcher import Fetcher
@@ -93,6 +95,7 @@ class QueueWorker:
         options: see ``WorkerOptions``.
         holder: what the tokens of all its locks begin with.
         on_written: called for each run that did not complete its job.
+        guardian: the supervisor of the process.
     """
 
     def __init__(
@@ -105,8 +108,10 @@ class QueueWorker:
         options: WorkerOptions,
         *,
         holder: str,
+        guardian: Guardian,
         on_written: OnWritten | None = None,
     ) -> None:
+        self._runs_assigned = guardian.runs_assigned
         self._store = store
         self._keys = keys
         self._options = options
@@ -165,6 +170,7 @@ class QueueWorker:
             arm=self._waiter.arm,
             pass_on=self._unused_markers.set,
             on_written=on_written,
+            hand_over=partial(guardian.hand_over, keys.queue),
         )
         self._seeker = UnknownSeeker(
             store,
@@ -191,18 +197,26 @@ class QueueWorker:
             self._options.name,
             self._options.concurrency,
         )
-        # Before the first take, so that the check sees none of our own jobs.
-        await self._sweeper.check()
+        if self._runs_assigned:
+            self.fetcher.drain()
+        else:
+            # Before the first take, so that the check sees none of our own jobs.
+            await self._sweeper.check()
         async with asyncio.TaskGroup() as group:
             fetching = [group.create_task(lane) for lane in self.fetcher.lanes()]
-            roles = [
-                group.create_task(self._waiter.run()),
-                group.create_task(self._sweeper.run()),
-                group.create_task(self._checker.run()),
-                group.create_task(self._pass_markers_on()),
-                group.create_task(self._abandon_overdue()),
-            ]
-            seeking = group.create_task(self._seeker.run())
+            watching = group.create_task(self._abandon_overdue())
+            fetching_roles = (
+                ()
+                if self._runs_assigned
+                else (
+                    self._waiter.run(),
+                    self._sweeper.run(),
+                    self._checker.run(),
+                    self._pass_markers_on(),
+                    self._seeker.run(),
+                )
+            )
+            roles = [group.create_task(role) for role in fetching_roles]
             await stopping.wait()
             log.info(
                 "worker.stopping queue=%s jobs=%d grace_s=%g",
@@ -211,11 +225,12 @@ class QueueWorker:
                 grace_s,
             )
             self.fetcher.drain()
-            await end(seeking, *roles[:4])
-            # The waiter may have taken a marker just then: another worker needs it.
-            await self._pass_marker_on()
+            await end(*roles)
+            if not self._runs_assigned:
+                # The waiter may have taken a marker just then: another worker needs it.
+                await self._pass_marker_on()
             await self._finish_running(forced, grace_s)
-            await end(roles[4], *fetching)
+            await end(watching, *fetching)
         log.info("worker.stopped queue=%s name=%s", self._keys.queue, self._options.name)
 
     async def _finish_running(self, forced: asyncio.Event, grace_s: float) -> None:

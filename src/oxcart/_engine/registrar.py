@@ -9,15 +9,21 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from oxcart._engine import processes, recovery
+from oxcart._engine.handler import Handlers
 from oxcart._model.clock import Clock
-from oxcart._model.registry import RegisteredWorker, WorkerRecord
+from oxcart._model.registry import ProcessInfo, RegisteredWorker, WorkerRecord
 from oxcart._store.calls import registry
 from oxcart._store.sync_store import SyncStore
+from oxcart._version import __version__
 from oxcart._wire.keys import QueueKeys
 from oxcart.errors import StoreError
+
+if TYPE_CHECKING:
+    from oxcart._engine.claim import Claim  # which knows the lock keeper, and that this module
 
 log = logging.getLogger("oxcart.stalled")
 
@@ -96,3 +102,32 @@ class Registrar:
             "worker.found_dead name=%s host=%s pid=%d jobs=%d",
             record.name, record.process.host, record.process.pid, count,
         )  # fmt: skip
+
+
+def records_of(
+    claim: Claim,
+    *,
+    name: str,
+    supervisor: ProcessInfo | None,
+    handlers: Mapping[str, Handlers],
+    concurrency: Mapping[str, int],
+    build: str,
+) -> list[WorkerRecord]:
+    """What a worker process registers with each of its queues."""
+    return [
+        WorkerRecord(
+            holder=claim.holder,
+            name=name,
+            process=processes.this_process(),
+            supervisor=supervisor,
+            queues=claim.queues,
+            job_names=handlers[queue].names,
+            concurrency=places,
+            lock_ms=claim.lock_ms,
+            max_stalled=claim.max_stalled,
+            version=__version__,
+            build=build,
+            started_at_ms=round(time.time() * 1_000),
+        )
+        for queue, places in concurrency.items()
+    ]

@@ -15,9 +15,11 @@ from oxcart._engine.transfer import Transfer
 from oxcart._model.clock import Clock
 from oxcart._model.links import RateLimit
 from oxcart._store.call import Call
+from oxcart._store.calls import holding
 from oxcart._store.calls.stepping import (
     EndedRun,
     StepReply,
+    TakenJob,
     TakeRequest,
     may_be_plain,
     plain_step,
@@ -82,6 +84,7 @@ class Stepper:
         self._limit = limit
         self._metrics_size = metrics_size
         self._sequence = 0
+        self._held_count = 0
         self._whole_steps = 0
         self.has_repeated = False
         """Whether the last step was sent again: then the queue may hold more than it answered."""
@@ -170,6 +173,24 @@ class Stepper:
     def expect_due(self) -> None:
         """A delayed job is due: the next step cannot be plain, so it need not be tried."""
         self._whole_steps = max(1, self._whole_steps)
+
+    async def take_held(self, job_id: str, held_token: str) -> TakenJob | None:
+        """Take one active job that the supervisor holds; ``None`` if it is not held any more."""
+        self._held_count += 1
+        call = holding.take_held(
+            self._keys,
+            job_id,
+            held_token,
+            clock=self._clock,
+            token=f"{self._worker_id}:held:{self._held_count}",
+            lock_ms=self._lock_ms,
+            worker_name=self._worker_name,
+        )
+        return await self._store.run(call)
+
+    async def forget_alone(self, job_id: str) -> None:
+        """Remove the mark by which a job is run alone: it begins to."""
+        await self._store.run(holding.forget_alone(self._keys, job_id))
 
     async def end_one_by_one(self, runs: Sequence[EndedRun]) -> list[tuple[EndedRun, int]]:
         """End runs singly, after a batch of them failed: one bad job must not hold up the others.

@@ -8,6 +8,7 @@ no thread of the process can run; another one by its event loop.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import mmap
 import os
@@ -15,7 +16,8 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
+from contextlib import suppress
 from typing import Self
 
 import msgspec
@@ -48,6 +50,8 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
         starting_at: the call stack of a start that takes long.
         blocked: its event loop is blocked.
         resumed_after_s: for how long the loop was blocked, when it turns again.
+        handed_over: queue, id and lock token of a job that must be run alone.
+        settled: queue and id of an assigned job that has ended.
     """
 
     claim: Claim | None = None
@@ -55,6 +59,16 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     starting_at: str = ""
     blocked: BlockedLoop | None = None
     resumed_after_s: float = 0.0
+    handed_over: tuple[str, str, str] | None = None
+    settled: tuple[str, str] | None = None
+
+
+class Assignment(msgspec.Struct, frozen=True):
+    """A job that the parent has a child run: one that is active under the parent's lock."""
+
+    queue: str
+    job_id: str
+    token: str
 
 
 class Page:
@@ -108,9 +122,19 @@ class ParentLine:
         page: the shared times.
         watchdog_s: how long the parent waits for a sign of life from the event loop.
         start_s: how long the parent waits for ``READY`` before it ends this process.
+        runs_assigned: whether this process runs nothing but what the parent assigns.
     """
 
-    def __init__(self, end: socket.socket, page: Page, watchdog_s: float, start_s: float) -> None:
+    def __init__(
+        self,
+        end: socket.socket,
+        page: Page,
+        watchdog_s: float,
+        start_s: float,
+        *,
+        runs_assigned: bool = False,
+    ) -> None:
+        self.runs_assigned = runs_assigned
         self._end = end
         self._page = page
         self.watchdog_s: float | None = watchdog_s
@@ -122,14 +146,16 @@ class ParentLine:
     def take_from(cls, environ: MutableMapping[str, str]) -> Self | None:
         """The line that the parent left, taken out of the environment; ``None`` without one."""
         given = environ.pop(VARIABLE, "").split(",")
-        if len(given) != len(("socket", "page", "watchdog", "start")):
+        if len(given) != len(("socket", "page", "watchdog", "start", "assigned")):
             return None
         end = socket.socket(fileno=int(given[0]))
         end.set_inheritable(False)
         end.settimeout(SEND_S)
         page = Page(int(given[1]))
         os.close(int(given[1]))
-        line = cls(end, page, float(given[2]), float(given[3]))
+        line = cls(
+            end, page, float(given[2]), float(given[3]), runs_assigned=given[4] == "assigned"
+        )
         threading.Thread(target=line._report_start, name="oxcart-start", daemon=True).start()
         return line
 
@@ -149,8 +175,34 @@ class ParentLine:
         ).start()
 
     def hand_over(self, queue: str, job_id: str, token: str) -> bool:
-        """Refuse: the job is run here."""
-        return False
+        """Hand a job over that must be run alone, unless this process is there for that."""
+        if self.runs_assigned:
+            return False
+        return self._send(Message(handed_over=(queue, job_id, token)))
+
+    def connect(self, assign: Callable[[str, str, str], object]) -> None:
+        """Call back with queue, id and lock token of each job that the parent assigns."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._end, self._read_assignment, assign)
+
+    def settled(self, queue: str, job_id: str) -> None:
+        """Report that an assigned job has ended."""
+        self._send(Message(settled=(queue, job_id)))
+
+    def _read_assignment(self, assign: Callable[[str, str, str], object]) -> None:
+        # One message a call: the socket has a time-out, and would be waited for after the last.
+        try:
+            text = self._end.recv(_MOST_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            log.debug("supervisor.not_heard: %s", error)
+            text = b""
+        if text:
+            given = msgspec.json.decode(text, type=Assignment)
+            assign(given.queue, given.job_id, given.token)
+        else:  # the parent is gone
+            asyncio.get_running_loop().remove_reader(self._end)
 
     def kept_until(self, expires_at: float) -> float:
         """Until when the parent keeps the locks that this process kept until ``expires_at``."""
@@ -181,12 +233,14 @@ class ParentLine:
             self._page.beat_at = time.monotonic()
             time.sleep(interval_s)
 
-    def _send(self, message: Message) -> None:
+    def _send(self, message: Message) -> bool:
+        """Send a message; false if the parent is gone or hangs."""
         try:
             self._end.send(msgspec.json.encode(message))
-        # The parent is gone, or hangs: the lifeline tells the one, and nothing here the other.
         except OSError as error:
             log.debug("supervisor.not_told: %s", error)
+            return False
+        return True
 
 
 class ChildLine:
@@ -195,10 +249,11 @@ class ChildLine:
     Args:
         watchdog_s: how often the child's event loop is to show that it turns, at least.
         start_s: how long the child may take to be ready.
+        runs_assigned: whether the child runs nothing but what it is assigned.
     """
 
-    def __init__(self, watchdog_s: float, *, start_s: float) -> None:
-        self._times = (watchdog_s, start_s)
+    def __init__(self, watchdog_s: float, *, start_s: float, runs_assigned: bool = False) -> None:
+        self._rest = (watchdog_s, start_s, "assigned" if runs_assigned else "all")
         self.end, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.end.settimeout(0)
         self._memory = _shared_memory(Page.SIZE)
@@ -216,12 +271,17 @@ class ChildLine:
     @property
     def variable(self) -> dict[str, str]:
         """What the child finds them by."""
-        return {VARIABLE: ",".join(str(item) for item in (*self.fds, *self._times))}
+        return {VARIABLE: ",".join(str(item) for item in (*self.fds, *self._rest))}
 
     def let_go(self) -> None:
         """Close what the child has inherited."""
         self._theirs.close()
         os.close(self._memory)
+
+    def assign(self, queue: str, job_id: str, token: str) -> None:
+        """Have the child run one active job; if it is not told, it ends, and the job comes back."""
+        with suppress(OSError):
+            self.end.send(msgspec.json.encode(Assignment(queue, job_id, token)))
 
     def read(self) -> list[Message]:
         """All that has been told since the last time."""

@@ -60,7 +60,13 @@ class Restarts:
         return self._has_served or self._fleet.failed_starts[self._place] > 1
 
     def wait_s(
-        self, code: int, *, has_served: bool, lived_s: float, others_serve: bool = False
+        self,
+        code: int,
+        *,
+        has_served: bool,
+        lived_s: float,
+        has_lost_jobs: bool = False,
+        others_serve: bool = False,
     ) -> float | None:
         """How long to wait before the next start; ``None``: the command is to end.
 
@@ -68,12 +74,16 @@ class Restarts:
             code: how the process ended: its exit code, or the signal's number, negative.
             has_served: whether it came to take jobs.
             lived_s: how long it lived.
+            has_lost_jobs: whether it held jobs: these are in quarantine, so that the queue need not
+                wait.
             others_serve: whether a process in another place takes jobs.
         """
         fleet = self._fleet
         if has_served:
             self._has_served = fleet.has_served = True
             fleet.failed_starts[self._place] = 0
+            if has_lost_jobs:
+                return 0.0
             if lived_s >= STEADY_S:
                 self._deaths = 0
             self._deaths += 1

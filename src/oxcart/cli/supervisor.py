@@ -17,7 +17,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from oxcart._engine import recovery
 from oxcart._engine.claim import Claim
 from oxcart._engine.ending import end
 from oxcart._engine.reconnect import Reconnect
@@ -26,6 +25,7 @@ from oxcart.cli.late_logs import start_observing_late
 from oxcart.cli.lifeline import has_parent, watch_parent
 from oxcart.cli.line import ChildLine
 from oxcart.cli.pulse import outside_of
+from oxcart.cli.quarantine import Quarantine
 from oxcart.cli.reaper import reap_strangers
 from oxcart.cli.relay import Relay
 from oxcart.cli.restarts import Fleet, Restarts
@@ -42,6 +42,8 @@ MARGIN_S = 8
 """How much longer than their grace the processes may take before they are killed."""
 GIVE_BACK_S = 30.0
 """How long a server that cannot be reached is tried; then the stalled check has come anyway."""
+GIVE_BACK_FIRST_S = 1.0
+"""How long the next process waits for the server to tell what the last one held."""
 AGAIN_S = 2.0
 """What a dead process had sent may reach the server after we did: it is asked once more."""
 TERMINATED = 128 + signal.SIGTERM
@@ -65,11 +67,13 @@ class Plan:
     arguments: tuple[str, ...]
     name: str | None
 
-    def arguments_of(self, number: int) -> list[str]:
+    def arguments_of(self, number: int, *, is_alone: bool = False) -> list[str]:
         """The command of one process; of several, each has a name of its own."""
         if self.name is None:
             return [*self.arguments]
         name = f"{self.name}-{number}" if self.processes > 1 else self.name
+        if is_alone:
+            name = f"{self.name}-quarantine-{number}"
         return [*self.arguments, "--name", name]
 
 
@@ -129,6 +133,7 @@ class Supervisor:
         self._fleet = Fleet()
         self._wards: dict[int, Ward] = {}
         self._stop = asyncio.Event()
+        self._quarantine = Quarantine(self._start_alone, self._servers, self._stop)
         self._giving = asyncio.TaskGroup()
 
     async def run(self) -> int:
@@ -141,10 +146,14 @@ class Supervisor:
                     group.create_task(reap_strangers(self._children)),
                     group.create_task(self._relay.beat_while_none_runs()),
                 ]
+                quarantine = group.create_task(self._quarantine.run())
                 async with asyncio.TaskGroup() as places:
                     numbers = range(1, self._plan.processes + 1)
                     filled = [places.create_task(self._fill(number)) for number in numbers]
-                await end(*aside)
+                if self._stop.is_set():
+                    await self._children.stop()
+                await end(*aside, quarantine)
+                await self._quarantine.close()
                 if not self._stop.is_set():
                     await end(stopping)
         finally:
@@ -174,6 +183,7 @@ class Supervisor:
 
     async def _stop_when_told(self) -> None:
         await self._stop.wait()
+        self._quarantine.has_room.set()
         await self._children.stop()
 
     async def _fill(self, number: int) -> int:
@@ -187,6 +197,7 @@ class Supervisor:
                 async with asyncio.timeout(wait_s):
                     await self._stop.wait()
                     return 0
+            await self._quarantine.has_room.wait()
 
     async def _run_one(self, number: int, restarts: Restarts) -> tuple[int, float | None]:
         """Run a process; its exit code, and how long to wait for the next, if there is one."""
@@ -203,13 +214,23 @@ class Supervisor:
         finally:
             del self._wards[number]
         has_died = ward.has_died(code)
+        has_lost_jobs = False
         if has_died and ward.claim is not None:
-            self._giving.create_task(self._give_back(ward.claim))
+            giving = self._giving.create_task(self._give_back(ward.claim))
+            # What it held is known before the next process begins to take jobs.
+            await asyncio.wait([giving], timeout=GIVE_BACK_FIRST_S)
+            has_lost_jobs = not giving.done() or giving.result() > 0
         has_ended_well = code == 0 and ward.claim is None
         if self._stop.is_set() or has_ended_well:
             return TERMINATED if ward.claim is None and code < 0 else code, None
         lived_s = time.monotonic() - started_at
-        wait_s = self._next_in(restarts, code, has_served=ward.claim is not None, lived_s=lived_s)
+        wait_s = self._next_in(
+            restarts,
+            code,
+            has_served=ward.claim is not None,
+            lived_s=lived_s,
+            has_lost_jobs=has_lost_jobs,
+        )
         if wait_s is not None:
             facts = {"pid": ward.pid, "ended_by": _cause(code), "restart_in_s": wait_s}
             if has_died:
@@ -219,13 +240,20 @@ class Supervisor:
         return code, wait_s
 
     def _next_in(
-        self, restarts: Restarts, code: int, *, has_served: bool = False, lived_s: float = 0.0
+        self,
+        restarts: Restarts,
+        code: int,
+        *,
+        has_served: bool = False,
+        lived_s: float = 0.0,
+        has_lost_jobs: bool = False,
     ) -> float | None:
         """How long to wait for the next process, or give up and stop them all."""
         wait_s = restarts.wait_s(
             code,
             has_served=has_served,
             lived_s=lived_s,
+            has_lost_jobs=has_lost_jobs,
             others_serve=any(ward.claim is not None for ward in self._wards.values()),
         )
         if wait_s is None:
@@ -235,12 +263,23 @@ class Supervisor:
         return wait_s
 
     async def _start(self, number: int) -> Ward:
+        ward = await self._start_process(f"worker {number}", number, self._relay)
+        ward.on_handed_over = self._quarantine.take_over
+        return ward
+
+    async def _start_alone(self, number: int) -> Ward:
+        """Start a process that runs nothing but what the quarantine gives it."""
+        return await self._start_process(f"quarantine {number}", number, None)
+
+    async def _start_process(self, name: str, number: int, relay: Relay | None) -> Ward:
         settings = self._plan.settings
-        line = ChildLine(self._relay.watchdog_s, start_s=settings.start_seconds)
+        line = ChildLine(
+            self._relay.watchdog_s, start_s=settings.start_seconds, runs_assigned=relay is None
+        )
         try:
             process = await self._children.start(
-                f"worker {number}",
-                *self._plan.arguments_of(number),
+                name,
+                *self._plan.arguments_of(number, is_alone=relay is None),
                 environ=_environ_of_children() | line.variable,
                 fds=line.fds,
             )
@@ -255,7 +294,7 @@ class Supervisor:
             number,
             process,
             line,
-            self._relay,
+            relay,
             self._servers,
             self._stop,
             frozen_s=settings.frozen_seconds,
@@ -263,32 +302,30 @@ class Supervisor:
             stop_s=settings.grace_seconds + MARGIN_S,
         )
 
-    async def _give_back(self, claim: Claim) -> None:
-        """Give back what a dead process held."""
-        if await self._has_given_back(claim):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(AGAIN_S):
-                    await self._stop.wait()
-            await self._has_given_back(claim)
+    async def _give_back(self, claim: Claim) -> int:
+        """Have what a dead process held run alone; returns how many jobs it held."""
+        count = await self._adopt(claim)
+        if count is not None:
+            self._giving.create_task(self._adopt_again(claim))
+        return count or 0
 
-    async def _has_given_back(self, claim: Claim) -> bool:
+    async def _adopt_again(self, claim: Claim) -> None:
+        """Look once more: a call of the dead process may have reached the server after ours."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(AGAIN_S):
+                await self._stop.wait()
+        await self._adopt(claim)
+
+    async def _adopt(self, claim: Claim) -> int | None:
         reconnect, begun = Reconnect(), time.monotonic()
         while True:
             try:
-                await recovery.run(self._servers.of(claim), _recover(claim))
+                return await self._quarantine.adopt(claim)
             except StoreError as error:
                 if self._stop.is_set() or time.monotonic() - begun > GIVE_BACK_S:
                     log.error("supervisor.jobs_not_given_back: %s", error)  # noqa: TRY400
-                    return False
+                    return None
                 await reconnect.wait()
-            else:
-                return True
-
-
-def _recover(claim: Claim) -> recovery.Procedure[int]:
-    return recovery.recover_worker(
-        claim.prefix, claim.queues, claim.holder, max_stalled=claim.max_stalled
-    )
 
 
 def _environ_of_children() -> dict[str, str]:

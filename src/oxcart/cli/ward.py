@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 
 from oxcart._engine.claim import Claim, renew
@@ -33,10 +34,14 @@ class Servers:
 
     def of(self, claim: Claim) -> Store:
         """Where the jobs of a worker are."""
-        if claim.url not in self._stores:
+        return self.at(claim.url)
+
+    def at(self, url: str) -> Store:
+        """The server of a URL."""
+        if url not in self._stores:
             timeouts = Timeouts(command=COMMAND)
-            self._stores[claim.url] = Store(Location.at(claim.url), timeouts=timeouts)
-        return self._stores[claim.url]
+            self._stores[url] = Store(Location.at(url), timeouts=timeouts)
+        return self._stores[url]
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -64,7 +69,7 @@ class Ward:
         number: int,
         process: asyncio.subprocess.Process,
         line: ChildLine,
-        relay: Relay,
+        relay: Relay | None,
         servers: Servers,
         stop: asyncio.Event,
         *,
@@ -90,6 +95,19 @@ class Ward:
         self._loop_watch = LoopWatch(frozen_s)
         self._stop_s = stop_s
         self._stopping = asyncio.Event()
+        self.on_handed_over: Callable[[Claim, str, str, str], None] | None = None
+        """Called with queue, job id and lock token of a job that must be run alone."""
+        self.on_settled: Callable[[str, str], None] | None = None
+        """Called with queue and id of an assigned job that has ended."""
+
+    def assign(self, queue: str, job_id: str, token: str) -> None:
+        """Have the process run one active job that is held under a token."""
+        self._line.assign(queue, job_id, token)
+
+    def terminate(self) -> None:
+        """Tell the process to stop."""
+        with suppress(ProcessLookupError):
+            self._process.terminate()
 
     def has_died(self, code: int) -> bool:
         """Whether it ended in another way than a worker that stops: a job may end its process.
@@ -124,7 +142,8 @@ class Ward:
         finally:
             loop.remove_reader(self._line.end)
             self._line.close()
-            self._relay.gone(self._number)
+            if self._relay is not None:
+                self._relay.gone(self._number)
         return code
 
     def _listen(self) -> None:
@@ -133,6 +152,7 @@ class Ward:
                 self.claim = message.claim
                 self._has_begun.set()
             self._note_loop(message)
+            self._note_jobs(message)
             if message.starting_at:
                 self._log_slow_start(message.starting_at)
             if "READY" in message.facts:
@@ -140,8 +160,16 @@ class Ward:
             if "STOPPING" in message.facts:
                 self._stopping.set()
             # One that somebody else stops is replaced: the program does not stop.
-            if message.facts and ("STOPPING" not in message.facts or self._stop.is_set()):
+            if self._relay is None or not message.facts:
+                continue
+            if "STOPPING" not in message.facts or self._stop.is_set():
                 self._relay.hear(self._number, message.facts)
+
+    def _note_jobs(self, message: Message) -> None:
+        if message.handed_over and self.on_handed_over is not None and self.claim is not None:
+            self.on_handed_over(self.claim, *message.handed_over)
+        if message.settled and self.on_settled is not None:
+            self.on_settled(*message.settled)
 
     def _note_loop(self, message: Message) -> None:
         """Log for the process that its event loop is blocked: its own log may be what blocks."""

@@ -39,10 +39,10 @@ async def test_job_that_died_alone_counts_and_goes_back_at_the_limit(space: Keys
     first = space.read()
     assert [] == await adopt(space, ("1", "new:1"), how="alone")
 
-    assert job(stc="1") == first["1"]
+    assert job(stc="1", **{"ox:alone": "1"}) == first["1"]
     reason = "job stalled more than allowable limit: the process that ran it alone died 2 times"
     assert space.read() == {
-        "wait": ["3", "1"], "marker": {"0": 0}, "1": job(stc="2", defa=reason),
+        "wait": ["3", "1"], "marker": {"0": 0}, "1": job(stc="2", defa=reason, **{"ox:alone": "1"}),
     }  # fmt: skip
 
 

@@ -30,6 +30,9 @@ local function count_recovery(keys, job_id, max_stalled, how, reason)
   local job_key = keys.base .. job_id -- the id comes from the queue's own lists
   if how == 'alone' then
     local times = count_up(job_key, 'stc')
+    if reason then -- its process is known to have died: it had better run alone again
+      redis.call('HSET', job_key, 'ox:alone', '1')
+    end
     return times > tonumber(max_stalled)
       and fail_next(keys, job_id, reason and string.format(reason, times) or STALLED_TOO_OFTEN)
   end
