@@ -100,8 +100,8 @@ def poison_alone(
     trial.settle(within=180)
     runs = trial.starts([poison])
     trial.figures["poison_runs"] = runs
-    # Once beside its neighbours, then alone.
-    trial.expect(runs <= DEATHS + 1, f"the poison job ran {runs} times")
+    # Once beside its neighbours, in a program of one's own perhaps twice, then alone.
+    trial.expect(runs <= DEATHS + 1 + own, f"the poison job ran {runs} times")
     check_reason(trial, poison)
     trial.figures["neighbours_runs"] = trial.starts(neighbours)
     if not own:
