@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from typing import Any
 
 import pytest
@@ -179,3 +182,27 @@ async def test_two_workers_share_a_queue_and_run_each_job_once(
 def pids_of(aftermath: Aftermath) -> set[int]:
     """The processes that ran jobs."""
     return {line["pid"] for line in aftermath.ledger.lines("start")}
+
+
+async def test_job_lost_while_its_process_stood_still_is_cancelled_before_it_goes_on(
+    own_valkey: ValkeyServer,
+    prefix: str,
+    client: redis.Redis,
+    start_worker: StartWorker,
+    aftermath: Aftermath,
+) -> None:
+    """The handler's own timer is over when the process goes on, and comes after the worker's."""
+    [job_id] = await add_jobs(own_valkey, prefix, 1, ms=4_000)
+    worker = start_worker(lock="2s")
+    aftermath.wait_for_starts(1)
+    begun_at = time.monotonic()
+
+    os.kill(worker.pid, signal.SIGSTOP)
+    wait_until_sync(
+        lambda: not client.exists(f"{prefix}:q:{job_id}:lock") and time.monotonic() > begun_at + 5,
+        what="the lock to run out and the handler's time to pass",
+    )
+    os.kill(worker.pid, signal.SIGCONT)
+    aftermath.wait_for(1, within=30)
+
+    assert (2, 1) == (aftermath.ledger.starts()[job_id], aftermath.ledger.ends()[job_id])

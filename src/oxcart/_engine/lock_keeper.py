@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 from oxcart._engine.hold import Hold
@@ -32,6 +32,8 @@ CANCEL_CHECK_S = 1.0
 """How often it is looked whether running jobs are to be cancelled; only while some run."""
 LONG_TRANSFER = 1 / 6
 """Share of the lock's time after which the locks of a step without a reply are renewed too."""
+LEAVE_TIMEOUTS = Timeouts(connect="500ms", command="1s")
+"""How long a worker that stops waits for the server to take it out of the registry."""
 MARGIN = 0.1
 """Share of the lock's time that is left when a job is given up: time enough to cancel it."""
 
@@ -66,6 +68,7 @@ class LockKeeper:
         # A reply must not be waited for until the locks are gone.
         patience = Timeouts(connect=timeouts.connect, command=f"{max(50, lock_ms // 6)}ms")
         self._store = SyncStore(location, timeouts=patience)
+        self._location = location
         self._lock_ms = lock_ms
         self.kept_until = kept_until
         self._registrar = registrar
@@ -89,7 +92,8 @@ class LockKeeper:
         self._stopping.set()
         self._thread.join()
         if self._registrar is not None:
-            self._registrar.leave(self._store)
+            with closing(SyncStore(self._location, timeouts=LEAVE_TIMEOUTS)) as store:
+                self._registrar.leave(store)
         self._store.close()
 
     def keep(self, keys: QueueKeys, holds: Collection[Hold]) -> None:

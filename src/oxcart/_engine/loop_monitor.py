@@ -18,12 +18,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from oxcart._engine.context import job_in
-from oxcart._engine.running_job import RunningJob
+from oxcart._engine.running_job import CancelReason, RunningJob
 from oxcart._engine.stacks import stack_of
 
 log = logging.getLogger("oxcart.worker")
 
 TURN_S = 1.0
+LONG_TURNS = 2
+"""After a turn so many times as long as it should be, jobs may have been lost meanwhile."""
 """Time between two notes of the loop, and between two looks of the thread."""
 BLOCKED_S = 5.0
 """How long the loop may stand still before it is reported."""
@@ -157,9 +159,24 @@ class LoopMonitor:
         self._reports.loop_turned(0.0)
 
     def _turn(self) -> None:
-        self._turned_at = time.monotonic()
+        now = time.monotonic()
+        if self._turned_at and now - self._turned_at > LONG_TURNS * TURN_S:
+            self._cancel_lost()
+        self._turned_at = now
         self._reports.loop_turned(self._turned_at)
         self._timer = self._loop.call_later(TURN_S, self._turn)
+
+    def _cancel_lost(self) -> None:
+        """Cancel the jobs that were lost while the process stood still.
+
+        Timers run in the order in which they are due: this one before most of the handlers', which
+        would otherwise go on first, although other workers have the jobs.
+        """
+        for running in self._sources:
+            for job in running():
+                if not job.hold.is_valid:
+                    job.hold.is_lost = True
+                    job.cancel(CancelReason.LOST)
 
     def _run(self) -> None:
         blocked_s, report_at_s = 0.0, BLOCKED_S

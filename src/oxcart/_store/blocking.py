@@ -104,6 +104,10 @@ class BlockingConnection:
         entries: Entries = reply[0][1] if reply else []
         return entries
 
+    async def interrupt(self) -> None:
+        """End a wait under way, which raises ``StoreUnavailable``, by closing the connection."""
+        await self.aclose()
+
     async def aclose(self) -> None:
         """Close the connection."""
         # However closing a dead connection ends, it is closed.

@@ -88,6 +88,12 @@ class SyncBlockingConnection:
         entries: Entries = reply[0][1] if reply else []
         return entries
 
+    def interrupt(self) -> None:
+        """Do nothing: the thread that waits looks up when its wait is over.
+
+        Another thread must not close a connection that is being read.
+        """
+
     def close(self) -> None:
         """Close the connection."""
         client, self._client = self._client, None

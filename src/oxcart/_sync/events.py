@@ -26,7 +26,7 @@ __all__ = ["EventName", "QueueEvent", "QueueEvents"]
 log = logging.getLogger("oxcart.events")
 
 BLOCK_S = 2.0
-"""How long one wait is, and so how soon closing ends the reading."""
+"""How long one wait is."""
 PAGE = 500
 
 
@@ -40,7 +40,8 @@ class QueueEvents(Closing):
 
     A broken connection is made anew, and reading goes on after the last event seen. Events that
     the server dropped meanwhile (the stream keeps about 10,000) are missed. ``close`` ends the
-    reading for good, from wherever it is called, within about two seconds.
+    reading for good, from wherever it is called: at once in asyncio, within about two seconds in
+    blocking code.
 
     Args:
         queue: the queue's name.
@@ -70,6 +71,7 @@ class QueueEvents(Closing):
         check_slots(self._store.location, self._keys)
         self._after = after
         self._is_closed = False
+        self._connections: set[SyncBlockingConnection] = set()
 
     def open(self) -> None:
         """Fix where reading starts: events from this call on are given."""
@@ -81,6 +83,7 @@ class QueueEvents(Closing):
         self.open()
         url = self._store.location.url()
         connection = SyncBlockingConnection(url, self._store.timeouts, longest_block_s=BLOCK_S)
+        self._connections.add(connection)
         reconnect = Reconnect()
         try:
             while not self._is_closed:
@@ -89,6 +92,8 @@ class QueueEvents(Closing):
                         self._keys.events, self._after or "0", int(BLOCK_S * 1_000), PAGE
                     )
                 except StoreUnavailable as error:
+                    if self._is_closed:
+                        return
                     if reconnect.is_first:
                         log.warning("events.disconnected queue=%s: %s", self._keys.queue, error)
                     time.sleep(reconnect.next_s())
@@ -103,6 +108,7 @@ class QueueEvents(Closing):
                     self._after = event.id
                     yield event
         finally:
+            self._connections.discard(connection)
             connection.close()
             if self._owns_store:
                 self._store.close()
@@ -110,5 +116,7 @@ class QueueEvents(Closing):
     def close(self) -> None:
         """End the reading, and close the own connections."""
         self._is_closed = True
+        for connection in list(self._connections):
+            connection.interrupt()
         if self._owns_store:
             self._store.close()

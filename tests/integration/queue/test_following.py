@@ -254,3 +254,25 @@ async def _failure_of(job: Job[Any]) -> JobFailed:
     with pytest.raises(JobFailed) as caught:
         await job.result("20s")
     return caught.value
+
+
+async def test_closing_ends_a_reading_that_waits_at_once(valkey_url: str, prefix: str) -> None:
+    """A wait on the server lasts two seconds; that of the test ends well before."""
+    events = QueueEvents("q", redis_url=valkey_url, prefix=prefix)
+    connection = redis.Redis.from_url(valkey_url)
+
+    async def read() -> None:
+        async for _ in events:
+            pass
+
+    def is_waiting() -> bool:
+        clients: Any = connection.client_list()
+        return any(client["cmd"] == "xread" and "b" in client["flags"] for client in clients)
+
+    async with asyncio.TaskGroup() as group:
+        reading = group.create_task(read())
+        await wait_until(is_waiting, what="the reading to wait")
+        await events.aclose()
+        async with asyncio.timeout(1):
+            await reading
+    connection.close()
