@@ -113,7 +113,7 @@ def _soak_lines(results: Sequence[dict[str, Any]]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|---|---|"
     for result in results:
         one = result["figures"]
-        kept = "kept" if result["ok"] else "**broken**"
+        kept = "kept" if result["ok"] else f"**broken**: {_problem(result)}"
         yield (
             f"| {result['date']} | {result['seed']} | {one['acknowledged']:,}"
             f" | {sum(one['faults'].values())} | {one['lost']} | {one['innocents_failed']}"
