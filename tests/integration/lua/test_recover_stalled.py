@@ -127,6 +127,16 @@ async def test_job_of_a_worker_that_is_alive_counts_nothing(space: Keyspace) -> 
     assert job(pb="a", **{"ox:lost": "1"}) == space.read()["1"]
 
 
+async def test_job_that_a_living_worker_loses_again_is_to_run_alone(space: Keyspace) -> None:
+    """One of those beside it may keep every thread of the worker from running."""
+    await space.run(beat(space.keys, record(name="a"), clock=space.clock, missed_ms=1_000))
+    space.write({"active": ["1"], "1": job(pb="a", **{"ox:lost": "1"}), "stalled": {"1"}})
+
+    await check(space)
+
+    assert job(pb="a", **{"ox:lost": "2", "ox:alone": "1"}) == space.read()["1"]
+
+
 async def test_job_of_a_worker_without_a_recent_heartbeat_counts(space: Keyspace) -> None:
     await space.run(beat(space.keys, record(name="a"), clock=space.clock, missed_ms=1_000))
     space.clock.ms += 11_000

@@ -45,7 +45,7 @@ local function count_recovery(keys, job_id, max_stalled, how, reason)
     return fail_next(keys, job_id, STALLED_TOO_OFTEN .. ': its worker was lost ' .. times
       .. ' times while it ran beside other jobs')
   end
-  if how == 'beside' then
+  if how == 'beside' or times > 1 then -- one that stops every thread of its worker takes others along
     redis.call('HSET', job_key, 'ox:alone', '1')
   end
   return false
