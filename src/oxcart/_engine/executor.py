@@ -21,7 +21,7 @@ from oxcart._engine.iterations import IterationMaker
 from oxcart._engine.judging import failure_of, final, judge, sole
 from oxcart._engine.middleware import tell_success
 from oxcart._engine.refusing import refusal_of
-from oxcart._engine.retry_policy import RetryJudge
+from oxcart._engine.retry_policy import RetryJudge, rule_for
 from oxcart._engine.running_job import CancelReason, RunningJob
 from oxcart._engine.unknown_jobs import UnknownJobs
 from oxcart._model.by_identity import ByIdentity
@@ -217,7 +217,9 @@ class Executor:
             return self._cancelled(running, record, error)
         # Whatever a handler raises, SystemExit included, ends its job and not the worker.
         except BaseException as error:  # noqa: BLE001
-            if context.payload_error is not None and sole(error) is context.payload_error:
+            is_misfit = context.payload_error is not None and sole(error) is context.payload_error
+            # A rule for such errors decides instead.
+            if is_misfit and rule_for(handler.retry or {}, sole(error)) is None:
                 return self._unknown_jobs.decide(record, UnknownKind.PAYLOAD, str(error), error)
             return self._judged(running, record, error)
         finally:

@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from oxcart import Fail, JobContext, Retention, current_job, exponential
-from oxcart.errors import StoreError
+from oxcart.errors import PayloadError, StoreError
 from oxcart.exports.datasets import DATASETS, dataset_of
 from oxcart.exports.errors import (
     BadFilter,
@@ -61,6 +61,7 @@ class ExportJobs:
                 attempts=ATTEMPTS,
                 backoff=exponential("2s"),
                 timeout=TIMEOUT,
+                retry={PayloadError: False},
                 keep_completed=Retention(count=50, age="7d"),
                 keep_failed=Retention(count=25, age="30d"),
                 on_failure=self.on_failure,

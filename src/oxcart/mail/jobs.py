@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Self
 
 from oxcart import App, Fail, JobDefinition, Retention, current_job, exponential
-from oxcart.errors import ConfigError
+from oxcart.errors import ConfigError, PayloadError
 from oxcart.mail.errors import SmtpRefused, SmtpTemporary
 from oxcart.mail.letterhead import Letterhead
 from oxcart.mail.messages import build_message
@@ -132,4 +132,6 @@ def _options(priority: int) -> dict[str, Any]:
         "keep_completed": Retention(count=100, age="24h"),
         "keep_failed": Retention(count=50, age="7d"),
         "secrets": SECRET_KEYS,
+        # What no header may hold is refused at once, and not put back for a newer worker.
+        "retry": {PayloadError: False},
     }

@@ -240,3 +240,15 @@ async def test_job_larger_than_a_step_may_be_is_taken_alone(space: Keyspace) -> 
     reply = await send(space, take=2)
 
     assert (ids_of(reply), reply.is_full) == (["1"], True)
+
+
+async def test_job_that_is_to_run_alone_is_the_last_one_of_a_step(space: Keyspace) -> None:
+    """The worker runs nothing beside it: what else a step took would only be put back."""
+    mark = {"ox:alone": "1"}
+    space.write({"wait": ["4", "3", "2", "1"], "1": job(), "2": job(**mark), "3": job(**mark)})
+    space.write({"4": job()})
+
+    reply = await send(space, take=4)
+
+    assert ["1", "2"] == ids_of(reply)
+    assert ["4", "3"] == space.read()["wait"]

@@ -37,12 +37,14 @@ local function hold(keys, job_id, worker, now_text)
   if fields.err or #fields == 0 then
     return nil
   end
-  local started, size = nil, 0
+  local started, size, is_marked = nil, 0, false
   for at = 1, #fields, 2 do
     if fields[at] == 'data' then
       size = #fields[at + 1]
     elseif fields[at] == 'ats' then
       started = fields[at + 1]
+    elseif fields[at] == 'ox:alone' then
+      is_marked = true
     end
   end
   started = next_count(started)
@@ -53,7 +55,7 @@ local function hold(keys, job_id, worker, now_text)
   else
     redis.call('HSET', job_key, 'processedOn', now_text, 'ats', started, 'pb', worker.name)
   end
-  return fields, started, size
+  return fields, started, is_marked and TAKE_BYTES or size -- one that is run alone is the last taken
 end
 
 -- Returns {id, fields as they were, times taken} for each job taken, and whether more were left
