@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
-PYTEST_WORKERS ?= 2
+# Most of the suite waits for processes and servers, so that two cores carry three workers.
+PYTEST_WORKERS ?= 3
 MINUTES ?= 10
 JOBS ?= 0
 
