@@ -22,7 +22,7 @@ from oxcart._engine.claim import Claim
 from oxcart._engine.processes import this_process
 from oxcart._engine.recovery import HeldJob
 from oxcart._model.clock import ServerClock
-from oxcart._model.registry import WorkerRecord
+from oxcart._model.registry import WorkerRecord, beat_ms
 from oxcart._store.calls import holding, registry
 from oxcart._version import __version__
 from oxcart._wire import scripts
@@ -44,6 +44,8 @@ MOST_STARTS = 4
 """After so many failed starts in a row the jobs are left to other workers."""
 LOOK_S = 1.0
 GLANCE_S = 0.05
+LONGEST_BEAT_S = 2.0
+"""A lock that was just taken over is renewed at least so soon, whatever its time."""
 START_WAIT_S = 0.5
 HOLDER_BYTES = 8
 SCRIPTS = (
@@ -291,7 +293,7 @@ class Quarantine:
             except (StoreError, OSError) as error:
                 log.warning("supervisor.locks_not_renewed: %s", error)
             lock_ms = min((one.claim.lock_ms for one in suspects), default=30_000)
-            await asyncio.sleep(min(lock_ms / 1_000 / 15, 2.0))
+            await asyncio.sleep(min(beat_ms(lock_ms) / 1_000, LONGEST_BEAT_S))
 
     async def _renew(
         self, suspects: list[Suspect], registered: set[tuple[str, str, str]]
