@@ -16,6 +16,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    PrimaryKeyConstraint,
     Table,
     Text,
     UniqueConstraint,
@@ -221,9 +222,29 @@ export_job = Table(
     Column("bytes", BigInteger),
     Column("sha256", Text),
     Column("error", Text),
+    Column("expiredAt", UtcTimestamp),
+    Column("ownerRole", Text),
     Index(None, "userId"),
     Index(None, "status"),
 )
 
-EXPORT_JOB_ADDITIONS = ("filters", "startedAt", "attempts", "rows", "bytes", "sha256", "error")
+EXPORT_JOB_ADDITIONS = (
+    *("filters", "startedAt", "attempts", "rows", "bytes", "sha256", "error"),
+    *("expiredAt", "ownerRole"),
+)
 """The columns of ``ExportJob`` that oxcart adds to the table that Prisma made."""
+
+own_metadata = MetaData()
+"""Tables of oxcart alone; the application does not know them, and their names start ``oxcart_``."""
+
+idempotency_key = Table(
+    "oxcart_idempotency_keys",
+    own_metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("export_id", Text, nullable=False),
+    Column("created_at", UtcTimestamp, nullable=False),
+    Index("oxcart_idempotency_keys_created_at_idx", "created_at"),
+    PrimaryKeyConstraint("user_id", "key", name="oxcart_idempotency_keys_pkey"),
+)

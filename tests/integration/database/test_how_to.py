@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from oxcart.database import Database
 from oxcart.database.schema import prepare_schema
-from oxcart.database.tables import EXPORT_JOB_ADDITIONS, export_job, metadata
+from oxcart.database.tables import EXPORT_JOB_ADDITIONS, export_job, metadata, own_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ async def test_page_does_what_it_says(page_url: str) -> None:
             found = await connection.scalars(select(export_job.c.id).order_by(export_job.c.id))
             assert found.all() == ["cafter", "cbefore"]
             await connection.execute(export_job.update().values(attempts=1))
-            for name, table in metadata.tables.items():
+            for name, table in {**metadata.tables, **own_metadata.tables}.items():
                 assert name in TEXT
                 await connection.execute(select(table).limit(1))
     play(down, env)
