@@ -149,13 +149,24 @@ def last_event_id(keys: QueueKeys) -> Call[str]:
     return command(("XREVRANGE", keys.events, "+", "-", "COUNT", 1), read)
 
 
-def last_events(keys: QueueKeys, count: int) -> Call[list[tuple[bytes, dict[bytes, bytes]]]]:
-    """The stream's last entries, newest first."""
+def first_event_id(keys: QueueKeys) -> Call[str | None]:
+    """The id of the stream's oldest entry, ``None`` if the stream is empty."""
+
+    def read(reply: list[Any]) -> str | None:
+        return reply[0][0].decode() if reply else None
+
+    return command(("XRANGE", keys.events, "-", "+", "COUNT", 1), read)
+
+
+def last_events(
+    keys: QueueKeys, count: int, *, until: str = "+"
+) -> Call[list[tuple[bytes, dict[bytes, bytes]]]]:
+    """The stream's last entries up to an id, which is included, newest first."""
 
     def read(reply: list[Any]) -> list[tuple[bytes, dict[bytes, bytes]]]:
         return [(entry_id, mapping_of(fields)) for entry_id, fields in reply]
 
-    return command(("XREVRANGE", keys.events, "+", "-", "COUNT", count), read)
+    return command(("XREVRANGE", keys.events, until, "-", "COUNT", count), read)
 
 
 def server_time_ms() -> Call[int]:
