@@ -5,51 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import redis
 from tests.faults.aftermath import Aftermath
-from tests.faults.commands import WorkerCommand
-from tests.faults.processes import Ledger
+from tests.faults.command.conftest import Start
 from tests.support import wait_until_sync
 
 from oxcart.sync import Queue
 
-Start = Callable[..., WorkerCommand]
 LONG_S = 60
 STOP_S = 9
 """Two seconds of grace, two until the jobs are given back, the end; killed it would be after 10."""
-
-
-@pytest.fixture
-def start(tmp_path: Path, prefix: str, ledger: Ledger, valkey_url: str) -> Iterator[Start]:
-    """Start the command; whatever of it still runs is killed at the end."""
-    started: list[WorkerCommand] = []
-
-    def begin(*options: str, **more: str) -> WorkerCommand:
-        command = WorkerCommand(
-            *options, folder=tmp_path, prefix=prefix, ledger=ledger, url=valkey_url, **more
-        )
-        started.append(command)
-        return command
-
-    yield begin
-    for command in started:
-        command.kill_all()
-
-
-@pytest.fixture
-def aftermath(valkey: redis.Redis, prefix: str, ledger: Ledger) -> Aftermath:
-    """What is left, on the session's server."""
-    return Aftermath(valkey, prefix, ledger)
-
-
-@pytest.fixture
-def queue(valkey_url: str, prefix: str) -> Iterator[Queue]:
-    with Queue("q", redis_url=valkey_url, prefix=prefix) as opened:
-        yield opened
 
 
 @pytest.mark.parametrize("processes", ["1", "0"])
@@ -139,3 +106,17 @@ def test_command_ends_when_no_process_can_be_started_for_a_minute(
 
     assert 3 == command.wait(within=300)
     assert "supervisor.gave_up" in command.output()
+
+
+def test_job_that_ends_its_process_during_the_stop_is_back_and_the_code_is_0(
+    start: Start, queue: Queue, aftermath: Aftermath
+) -> None:
+    job = queue.add("die_when_cancelled")
+    command = start(OXCART_GRACE_SECONDS="1")
+    wait_until_sync(aftermath.ledger.starts, within=LONG_S, what="the job to run")
+    command.process.send_signal(signal.SIGTERM)
+
+    assert 0 == command.wait(), command.output()
+    assert "supervisor.worker_died" in command.output()
+    partition = aftermath.partition()
+    assert ({job.id: "wait"}, set()) == (partition.states, partition.locks)

@@ -9,52 +9,22 @@ from __future__ import annotations
 import os
 import resource
 import signal
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 from tests.faults.aftermath import Aftermath
-from tests.faults.commands import WorkerCommand, is_alive
+from tests.faults.command.conftest import Start
+from tests.faults.commands import is_alive
 from tests.faults.processes import QUICK, Ledger, WorkerProcess
 from tests.support import wait_until_sync
 
 from oxcart.embedded import EmbeddedValkey
 from oxcart.sync import Queue
 
-Start = Callable[..., WorkerCommand]
 REASON = b"job stalled more than allowable limit: the process that ran it alone died 2 times"
 LONG_S = 60
-
-
-@pytest.fixture
-def start(tmp_path: Path, prefix: str, ledger: Ledger, valkey_url: str) -> Iterator[Start]:
-    """Start the command; whatever of it still runs is killed at the end."""
-    started: list[WorkerCommand] = []
-
-    def begin(*options: str, url: str | None = valkey_url, **more: str) -> WorkerCommand:
-        command = WorkerCommand(
-            *options, folder=tmp_path, prefix=prefix, ledger=ledger, url=url, **more
-        )
-        started.append(command)
-        return command
-
-    yield begin
-    for command in started:
-        command.kill_all()
-
-
-@pytest.fixture
-def aftermath(valkey: redis.Redis, prefix: str, ledger: Ledger) -> Aftermath:
-    """What is left, on the session's server."""
-    return Aftermath(valkey, prefix, ledger)
-
-
-@pytest.fixture
-def queue(valkey_url: str, prefix: str) -> Iterator[Queue]:
-    with Queue("q", redis_url=valkey_url, prefix=prefix) as opened:
-        yield opened
 
 
 @pytest.fixture

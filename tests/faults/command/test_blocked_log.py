@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import redis
 from tests.faults.aftermath import Aftermath
 from tests.faults.commands import WorkerCommand
 from tests.faults.processes import Ledger
@@ -65,12 +64,6 @@ def command(
     )
     yield command
     command.kill_all()
-
-
-@pytest.fixture
-def aftermath(valkey: redis.Redis, prefix: str, ledger: Ledger) -> Aftermath:
-    """What is left, on the session's server."""
-    return Aftermath(valkey, prefix, ledger)
 
 
 def test_jobs_go_on_while_the_log_is_not_read_and_dropped_lines_are_counted(
