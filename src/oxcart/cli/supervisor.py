@@ -222,7 +222,7 @@ class Supervisor:
             has_lost_jobs = not giving.done() or giving.result() > 0
         has_ended_well = code == 0 and ward.claim is None
         if self._stop.is_set() or has_ended_well:
-            return TERMINATED if ward.claim is None and code < 0 else code, None
+            return self._last_code(ward, code, has_died=has_died), None
         lived_s = time.monotonic() - started_at
         wait_s = self._next_in(
             restarts,
@@ -238,6 +238,17 @@ class Supervisor:
             else:
                 log.warning("supervisor.worker_ended", extra=facts)
         return code, wait_s
+
+    def _last_code(self, ward: Ward, code: int, *, has_died: bool) -> int:
+        """The exit code of a process that is not replaced, since all are to stop or it was done."""
+        if ward.claim is None:
+            return TERMINATED if code < 0 else code
+        if has_died and code != -signal.SIGKILL:
+            # A job ended the process while it stopped. What it held is given back as after any
+            # death, so that the stop itself has succeeded. One that had to be killed has not.
+            log.error("supervisor.worker_died", extra={"pid": ward.pid, "ended_by": _cause(code)})
+            return 0
+        return code
 
     def _next_in(
         self,

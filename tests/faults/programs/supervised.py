@@ -22,6 +22,8 @@ from typing import Any
 import oxcart
 from oxcart.app import AppWorker
 
+LONG_S = 100_000
+
 
 class QuickApp(oxcart.App):
     """An application whose workers' locks run out within a test's time."""
@@ -76,6 +78,16 @@ async def die(code: int | None = None) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     else:
         os._exit(code)
+
+
+@app.job("die_when_cancelled", queue="q")
+async def die_when_cancelled() -> None:
+    """End the process as soon as the worker stops."""
+    write("start")
+    try:
+        await asyncio.sleep(LONG_S)
+    except asyncio.CancelledError:
+        os._exit(1)
 
 
 @app.job("freeze", queue="q")
