@@ -6,9 +6,7 @@ A secret is known by its name, as a key or beside its value in a text: ``token=.
 
 from __future__ import annotations
 
-import functools
 import math
-import re
 from collections.abc import Collection, Mapping
 from datetime import date, time
 from decimal import Decimal
@@ -16,20 +14,15 @@ from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
-from oxcart.observe.redaction import ALWAYS_SECRET, REDACTED, TOO_DEEP
+from oxcart.observe.redaction import TOO_DEEP
+from oxcart.observe.secret_names import ONLY_IN_LOGS, REDACTED, SecretNames
+from oxcart.observe.secret_texts import SecretTexts
 
 MAX_DEPTH = 16
 
-_NAMES = frozenset({*ALWAYS_SECRET, "passwd", "pwd", "passphrase", "credentials", "signature"})
 _PLAIN = (bool, int, type(None))
 _SPOKEN = (PurePath, UUID, Decimal, date, time)
 """What is shown by ``str``; everything else by ``repr``."""
-_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_IN_URL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/?#]*@")
-_BEARER = re.compile(r"\bBearer\s+[A-Za-z0-9._~+/=-]+")
-_HEADER = re.compile(
-    r"\b((?:proxy-)?authorization|(?:set-)?cookie|x-api-key)(\s*:\s*)[^\r\n]+", re.IGNORECASE
-)
 
 
 class Hider:
@@ -40,33 +33,14 @@ class Hider:
 
     Attributes:
         names: the same.
+        is_secret: whether a key names a secret: ``smtp_password`` as well as ``password``.
+        text: returns a text without the secrets that a name or a URL gives away.
     """
 
     def __init__(self, names: frozenset[str] = frozenset()) -> None:
         self.names = names
-        every = _NAMES | names
-        self._endings = tuple(sorted({_plain(name) for name in every} - {""}))
-        words = sorted((_as_pattern(name) for name in every if name), key=len, reverse=True)
-        self._in_text = re.compile(
-            rf"((?:{'|'.join(words)})[\"']?\s*(?:=|(?<=[\"'])\s*:)\s*)"
-            rf"(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s\"'&;,)}}\]]+)",
-            re.IGNORECASE,
-        )
-        self.is_secret = functools.lru_cache(maxsize=4_096)(self._is_secret)
-
-    def _is_secret(self, name: str) -> bool:
-        """Whether a key names a secret: ``smtp_password`` as well as ``password``."""
-        return _plain(name).endswith(self._endings)
-
-    def text(self, text: str) -> str:
-        """A text without the secrets that can be told by what stands before them."""
-        if "://" in text:
-            text = _IN_URL.sub(rf"\1{REDACTED}@", text)
-        if ":" in text:
-            text = _HEADER.sub(rf"\1\2{REDACTED}", text)
-        if "=" in text or ":" in text:
-            text = self._in_text.sub(rf"\1{REDACTED}", text)
-        return _BEARER.sub(f"Bearer {REDACTED}", text) if "Bearer" in text else text
+        self.is_secret = SecretNames(names | ONLY_IN_LOGS).is_secret
+        self.text = SecretTexts(names).hide
 
     def member(self, name: str, value: Any, depth: int = 1) -> Any:
         """The value of a key, or what is shown in its place."""
@@ -102,16 +76,6 @@ def hide_names(names: Collection[str]) -> None:
     global _active  # noqa: PLW0603  # what is logged has no other way to know
     if not _active.names.issuperset(names):
         _active = Hider(_active.names.union(names))
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-def _as_pattern(name: str) -> str:
-    """A name in any of its spellings: ``resetCode``, ``reset_code``, ``reset-code``."""
-    words = re.split(r"[^A-Za-z0-9]+", _CAMEL.sub("_", name))
-    return "[_-]?".join(re.escape(word) for word in words)
 
 
 def _spoken(value: object) -> str:

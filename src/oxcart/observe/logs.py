@@ -76,8 +76,11 @@ def hide_secrets(_: Any, __: str, event: EventDict) -> EventDict:
         if key in _NO_TEXT and isinstance(value, str | int):
             shown[key] = value
             continue
-        hidden = hiding.member(key, value)
-        shown[key] = hidden if payload is None else payload.shown_texts(hidden)
+        if payload is None:
+            shown[key] = hiding.member(key, value)
+            continue
+        # Before a long text is cut, perhaps inside a secret; and again what was no text before.
+        shown[key] = payload.shown_texts(hiding.member(key, payload.shown_texts(value)))
     return shown
 
 

@@ -1,9 +1,10 @@
 """Hiding secrets in what is shown of a job.
 
-A secret is named by its key, at any depth of the job's data: the names that every job has
-(``ALWAYS_SECRET``) and those that the job's definition marks. Its value is then hidden everywhere
-else too: a handler's error, result or progress may repeat a token that it was given, as it is or
-escaped for a URL, for HTML or for JSON.
+A secret is named by its key, at any depth of the job's data, by the rules of ``secret_names`` and
+by the names that the job's definition marks. Its value is then hidden everywhere else too: a
+handler's error, result or progress may repeat a token from the payload, as it is or escaped for a
+URL, for HTML or for JSON. Texts of the job's status are searched for secrets that stand beside
+their name or in a URL as well.
 """
 
 from __future__ import annotations
@@ -15,25 +16,11 @@ from collections.abc import Collection, Iterator
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-REDACTED = "[redacted]"
+from oxcart.observe.secret_names import REDACTED, names_with
+from oxcart.observe.secret_texts import shown_texts_with
+
 TOO_DEEP = "[too deep to show]"
 MAX_SHOWN_DEPTH = 64
-
-ALWAYS_SECRET = frozenset(
-    {
-        "token",
-        "resetCode",
-        "verificationToken",
-        "accessToken",
-        "refreshToken",
-        "password",
-        "secret",
-        "apiKey",
-        "authorization",
-        "cookie",
-    }
-)
-"""Key names that are secret in every job; case and punctuation do not matter."""
 
 MIN_PART_CHARS = 4
 """A shorter secret is hidden only where it is the whole text, else it would hide half of all."""
@@ -44,11 +31,13 @@ class Redactor:
 
     Args:
         data: the job's payload, where the secrets are found.
-        secret_names: the keys that the job's definition marks, beside ``ALWAYS_SECRET``.
+        secret_names: the keys that the job's definition marks, beside the usual ones.
     """
 
     def __init__(self, data: Any, secret_names: Collection[str] = ()) -> None:
-        self._names = frozenset(_plain(name) for name in (*ALWAYS_SECRET, *secret_names))
+        names = frozenset(secret_names)
+        self._is_secret = names_with(names).is_secret
+        self._hide_named = shown_texts_with(names).hide
         self._values = frozenset(self._secret_texts(data))
         parts = {
             form for value in self._values if len(value) >= MIN_PART_CHARS for form in _forms(value)
@@ -74,15 +63,13 @@ class Redactor:
         return value
 
     def shown_text(self, text: str) -> str:
-        """A text with every secret in it hidden."""
-        if text in self._values:
-            return REDACTED
-        return self._pattern.sub(REDACTED, text) if self._pattern else text
+        """A text of the job's status without its secrets."""
+        return self._hide_named(self._without_values(text))
 
     def shown_texts(self, value: Any) -> Any:
-        """A copy of a value in whose texts every secret is hidden, whatever the keys are called."""
+        """A copy of a value in whose texts the payload's secrets are hidden, under any key."""
         if isinstance(value, str):
-            return self.shown_text(value)
+            return self._without_values(value)
         if isinstance(value, dict):
             return {key: self.shown_texts(inner) for key, inner in value.items()}
         if isinstance(value, list):
@@ -94,8 +81,10 @@ class Redactor:
             return REDACTED
         return self.shown(value, depth + 1)
 
-    def _is_secret(self, name: str) -> bool:
-        return _plain(name) in self._names
+    def _without_values(self, text: str) -> str:
+        if text in self._values:
+            return REDACTED
+        return self._pattern.sub(REDACTED, text) if self._pattern else text
 
     def _secret_texts(self, data: Any) -> Iterator[str]:
         # Without recursion: another program's payload may be nested as deeply as it likes.
@@ -110,10 +99,6 @@ class Redactor:
                 pending.extend((inner, is_secret) for inner in value)
             elif is_secret and value not in (None, "") and not isinstance(value, bool):
                 yield str(value)
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _forms(value: str) -> set[str]:

@@ -10,14 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oxcart.observe.redaction import REDACTED, TOO_DEEP, Redactor
+from oxcart.observe.redaction import TOO_DEEP, Redactor
+from oxcart.observe.secret_names import REDACTED
 
 TOKEN = "tok+en/<1&2>\"é'🎓"
 
 
 @pytest.mark.parametrize(
-    "name", ["token", "Token", "resetCode", "reset_code", "RESET-CODE", "password", "api_key"]
-)
+    "name",
+    [
+        "token", "Token", "resetCode", "reset_code", "RESET-CODE", "password", "api_key",
+        "clientSecret", "newPassword", "auth_token", "privateKey", "session", "smtp_pass",
+    ],
+)  # fmt: skip
 def test_value_of_a_secret_name_is_hidden_at_any_depth(name: str) -> None:
     data = {"a": [{"b": {name: "s3cret-value", "kept": 1}}]}
 
@@ -30,6 +35,25 @@ def test_names_that_the_job_marks_are_secret_too() -> None:
     data = {"iban": "DE02120300000000202051", "note": "kept"}
 
     assert Redactor(data, {"iban"}).shown(data) == {"iban": REDACTED, "note": "kept"}
+
+
+def test_secret_in_a_text_of_the_status_is_hidden_by_its_place() -> None:
+    data = {
+        "credentials": {"pass": "pw-of-the-server"},
+        "url": "postgresql://ada:hunter2@db/club",
+        "note": "log in with password: hunter3",
+    }
+
+    shown = json.dumps(Redactor(data).shown({**data, "error": "refused pw-of-the-server"}))
+
+    for secret in ("hunter2", "hunter3", "pw-of-the-server"):
+        assert secret not in shown
+
+
+def test_signed_link_of_a_result_can_be_used() -> None:
+    link = "https://api.example/api/exports/e1/file?expires=1&signature=abc"
+
+    assert link == Redactor({}).shown(link)
 
 
 def test_whole_object_under_a_secret_name_is_hidden_with_its_leaves() -> None:
