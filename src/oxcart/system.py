@@ -159,7 +159,9 @@ def build_system(
         lifetime=timedelta(seconds=settings.link_seconds),
     )
     records = ExportRecords(database)
-    export_jobs = ExportJobs(app, database=database, storage=storage, signer=signer)
+    export_jobs = ExportJobs(
+        app, database=database, storage=storage, signer=signer, records=records
+    )
     email_jobs = EmailJobs.from_settings(app, settings)
     return System(
         settings=settings,

@@ -44,15 +44,22 @@ class ExportJobs:
         database: where the rows are, of the exports and of what they export.
         storage: where the files go.
         signer: knows the files' URLs.
+        records: the rows of the exports; by default those of the database.
     """
 
     def __init__(
-        self, app: App, *, database: Database, storage: Storage, signer: LinkSigner
+        self,
+        app: App,
+        *,
+        database: Database,
+        storage: Storage,
+        signer: LinkSigner,
+        records: ExportRecords | None = None,
     ) -> None:
         self._app = app
         self._storage = storage
         self._signer = signer
-        self._records = ExportRecords(database)
+        self._records = records or ExportRecords(database)
         self._exporter = Exporter(database, storage)
         declare = {
             type_: app.job(

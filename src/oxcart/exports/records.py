@@ -26,7 +26,7 @@ from oxcart.database.types import ExportStatus
 from oxcart.exports.errors import ExportForbidden
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import timedelta
 
     from sqlalchemy import ColumnElement, Connection, Insert, Row, Select, Update
@@ -87,10 +87,19 @@ class ExportRecords:
 
     Args:
         database: where they are.
+        on_ended: called with the row after it was set COMPLETED or FAILED, in the transaction that
+            did so: what it writes is committed together with the row, and what it raises leaves the
+            row as it was. It runs in a thread or in the event loop and must not block for long.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        on_ended: Callable[[Connection, ExportRecord], None] | None = None,
+    ) -> None:
         self._database = database
+        self._on_ended = on_ended
 
     async def create(
         self, *, user_id: str, type_: str, filters: Mapping[str, JsonValue] | None = None
@@ -195,7 +204,7 @@ class ExportRecords:
         """
         if not is_storable(export_id):
             return False
-        return await self._move(_completed(export_id, {"fileUrl": file_url}))
+        return await self._move(export_id, _completed(export_id, {"fileUrl": file_url}))
 
     async def mark_failed(self, export_id: str, reason: str) -> bool:
         """Set an open row FAILED.
@@ -205,7 +214,7 @@ class ExportRecords:
         """
         if not is_storable(export_id):
             return False
-        return await self._move(_failed(export_id, reason))
+        return await self._move(export_id, _failed(export_id, reason))
 
     def get_sync(self, export_id: str) -> ExportRecord | None:
         """Return the row of that id, or None."""
@@ -232,11 +241,21 @@ class ExportRecords:
         """
         result = {"fileUrl": file_url, "rows": rows, "bytes": size_bytes, "sha256": sha256}
         with self._database.write_sync() as connection:
-            return connection.execute(_completed(export_id, result)).rowcount == 1
+            return self._end(connection, export_id, _completed(export_id, result))
 
-    async def _move(self, statement: Update) -> bool:
+    async def _move(self, export_id: str, statement: Update) -> bool:
         async with self._database.write() as connection:
-            return (await connection.execute(statement)).rowcount == 1
+            return await connection.run_sync(self._end, export_id, statement)
+
+    def _end(self, connection: Connection, export_id: str, statement: Update) -> bool:
+        """Set a row to its end and report it, in the connection's transaction."""
+        if connection.execute(statement).rowcount != 1:
+            return False
+        if self._on_ended is not None:
+            record = _get_sync(connection, export_id)
+            if record is not None:
+                self._on_ended(connection, record)
+        return True
 
 
 def _now() -> datetime:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import select
 from tests.integration.database.rows import insert_user
 
 from oxcart.database.ids import new_id
@@ -13,6 +14,8 @@ from oxcart.exports.errors import ExportForbidden
 from oxcart.exports.records import ExportRecord, ExportRecords, Position
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from oxcart.database import Database
 
 PENDING, PROCESSING, COMPLETED, FAILED = ExportStatus
@@ -193,3 +196,47 @@ async def test_pending_finds_open_rows_of_the_right_age(
     assert [row.id for row in first] == ["c5-stuck-without-a-time", "c4-stuck"]
     assert [row.id for row in second] == ["c2-waiting"]
     assert third == []
+
+
+async def test_end_of_a_row_is_reported_once_in_the_transaction_that_wrote_it(
+    database: Database,
+) -> None:
+    await insert_user(database)
+    ends: list[tuple[str, str]] = []
+
+    def on_ended(connection: Connection, record: ExportRecord) -> None:
+        row = connection.execute(
+            select(export_job.c.status).where(export_job.c.id == record.id)
+        ).one()
+        assert row.status is record.status
+        ends.append((record.id, record.status))
+
+    records = ExportRecords(database, on_ended=on_ended)
+    first, second, third = [
+        await records.create(user_id="user_1", type_="MEMBERS") for _ in range(3)
+    ]
+    assert records.mark_completed_sync(first.id, **WRITTEN)
+    assert not records.mark_completed_sync(first.id, **WRITTEN)
+    assert not await records.mark_failed(first.id, "late")
+    assert await records.mark_failed(second.id, "why")
+    assert await records.mark_completed(third.id, file_url="https://files.example/1")
+
+    assert ends == [(first.id, COMPLETED), (second.id, FAILED), (third.id, COMPLETED)]
+
+
+async def test_row_stays_open_when_its_end_cannot_be_reported(database: Database) -> None:
+    await insert_user(database)
+
+    def on_ended(connection: Connection, record: ExportRecord) -> None:
+        raise OSError("cannot be reported")
+
+    records = ExportRecords(database, on_ended=on_ended)
+    row = await records.create(user_id="user_1", type_="MEMBERS")
+    with pytest.raises(OSError, match="cannot be reported"):
+        records.mark_completed_sync(row.id, **WRITTEN)
+    with pytest.raises(OSError, match="cannot be reported"):
+        await records.mark_failed(row.id, "why")
+
+    left = await records.get(row.id)
+    assert left is not None
+    assert (left.status, left.file_url, left.error) == (PENDING, None, None)
