@@ -88,6 +88,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     signing_secret: str | None = None
     """Signs download links; made and kept in ``data_dir`` in development."""
     max_body_bytes: Positive = 1_048_576
+    max_connections: Positive = 4000
+    """How many connections one API process holds at a time."""
     link_seconds: Positive = 3600
     """How long a signed download link is good for."""
 
@@ -200,6 +202,7 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "service_keys": ("OXCART_SERVICE_KEYS",),
     "signing_secret": ("OXCART_SIGNING_SECRET",),
     "max_body_bytes": ("OXCART_MAX_BODY_BYTES",),
+    "max_connections": ("OXCART_MAX_CONNECTIONS",),
     "link_seconds": ("OXCART_LINK_SECONDS",),
     "storage_dir": ("OXCART_STORAGE_DIR",),
     "email_concurrency": ("OXCART_EMAIL_CONCURRENCY",),

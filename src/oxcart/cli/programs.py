@@ -35,6 +35,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 async def run_api(*, host: str | None = None, port: int | None = None) -> None:
     """Serve the API, and look after exports that wait for the queue, until a signal."""
     from oxcart.http.app import create_app
+    from oxcart.http.connections import ConnectionLimits
     from oxcart.http.server import serve
     from oxcart.system import open_system
 
@@ -65,6 +66,7 @@ async def run_api(*, host: str | None = None, port: int | None = None) -> None:
             ready=on_ready,
             stop=stop,
             grace_seconds=settings.grace_seconds,
+            limits=ConnectionLimits(max_connections=settings.max_connections),
         )
 
 

@@ -19,7 +19,14 @@ from urllib.parse import quote
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 
-from oxcart.http.problems import MEDIA_TYPE, Kind, Problem, answer_error, problem_for_status
+from oxcart.http.problems import (
+    MEDIA_TYPE,
+    Kind,
+    Problem,
+    ProblemError,
+    answer_error,
+    problem_for_status,
+)
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -65,6 +72,7 @@ class Edge:
         answer = _Answer(scope, receive, send)
         started = time.monotonic()
         try:
+            check_framing(scope)
             await self._app(scope, receive, answer.send)
         except ClientDisconnect:
             answer.status = answer.status or CLIENT_GONE
@@ -119,6 +127,20 @@ class _Answer:
         headers["x-request-id"] = request_id
         for name, value in SECURITY_HEADERS.items():
             headers.setdefault(name, value)
+
+
+def check_framing(scope: Scope) -> None:
+    """Refuse a request whose end two servers could see in different places (RFC 9112, 6.1).
+
+    Raises:
+        ProblemError: 400, and the connection is closed.
+    """
+    names = [name for name, _ in scope["headers"]]
+    if b"transfer-encoding" not in names:
+        return
+    if b"content-length" in names or scope.get("http_version") == "1.0":
+        detail = "send either Content-Length or, over HTTP/1.1, Transfer-Encoding"
+        raise ProblemError(Kind.BAD_REQUEST, detail, connection="close")
 
 
 def _needs_rewording(status: int, headers: Headers) -> bool:

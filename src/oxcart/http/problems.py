@@ -58,7 +58,7 @@ class Kind(Enum):
     LINK_INVALID = (403, "link-invalid", "Invalid link", "The link's signature does not fit.")
     NOT_FOUND = (404, "not-found", "Not found", "There is nothing here that the caller may see.")
     METHOD_NOT_ALLOWED = (405, "method-not-allowed", "Method not allowed", "See Allow.")
-    REQUEST_TIMEOUT = (408, "request-timeout", "Request timeout", "The body came too slowly.")
+    REQUEST_TIMEOUT = (408, "request-timeout", "Request timeout", "The request came too slowly.")
     BUSY = (409, "busy", "Busy", "The same is under way; ask again when it is done.")
     NOT_READY = (409, "not-ready", "Not ready", "The export is not finished; ask again later.")
     LINK_EXPIRED = (410, "link-expired", "Link expired", "Ask for the export again for a new link.")
@@ -72,6 +72,7 @@ class Kind(Enum):
     RANGE_NOT_SATISFIABLE = (416, "range", "Range not satisfiable", "The file is shorter.")
     INTERNAL = (500, "internal", "Internal error", "The log has it under requestId.")
     STOPPING = (503, "stopping", "Server stopping", "The server stopped before it could answer.")
+    OVERLOADED = (503, "overloaded", "Overloaded", "The server has no room for more connections.")
     QUEUE_UNAVAILABLE = (
         503,
         "queue-unavailable",

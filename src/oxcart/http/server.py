@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from oxcart.errors import ConfigError
+from oxcart.http.acceptor import Acceptor
+from oxcart.http.connections import ConnectionLimits, ConnectionTable
+from oxcart.http.protocol import GuardedProtocol
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -32,8 +35,9 @@ async def serve(
     ready: Callable[[str], None] | None = None,
     stop: asyncio.Event | None = None,
     grace_seconds: int = DEFAULT_GRACE_SECONDS,
+    limits: ConnectionLimits | None = None,
 ) -> None:
-    """Serve an application until told to stop.
+    """Serve an application until ``stop`` is set.
 
     Args:
         app: the application.
@@ -42,35 +46,45 @@ async def serve(
         ready: called once with the server's URL when connections are accepted.
         stop: ends the server gracefully when set; without it, cancel the task.
         grace_seconds: how long requests under way may take to finish.
+        limits: how many connections are taken, and how long each may wait or stall.
 
     Raises:
         ConfigError: the address cannot be listened on, with the system's reason.
     """
     listener = listen(host, port)
-    server = _Server(_config(app, grace_seconds), ready, _url(listener))
     with contextlib.closing(listener):
         async with asyncio.TaskGroup() as tasks:
+            server = _Server(_config(app, grace_seconds), tasks, listener, limits)
             watcher = tasks.create_task(server.exit_when(stop or asyncio.Event()))
-            await server.run_until_stopped(listener)
+            await server.run_until_stopped(ready)
             watcher.cancel()
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server without signal handlers that says when it is ready."""
+    """A uvicorn server without signal handlers, which accepts connections by an ``Acceptor``."""
 
     def __init__(
-        self, config: uvicorn.Config, ready: Callable[[str], None] | None, url: str
+        self,
+        config: uvicorn.Config,
+        tasks: asyncio.TaskGroup,
+        listener: socket.socket,
+        limits: ConnectionLimits | None,
     ) -> None:
         super().__init__(config)
-        self._ready = ready
-        self._url = url
+        self._tasks = tasks
+        self._url = _url(listener)
+        self._table = ConnectionTable(limits or ConnectionLimits())
+        self._acceptor = Acceptor(listener, self._protocol, self._table)
+        self._ready: Callable[[str], None] | None = None
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        self._acceptor.start(self._tasks)
+        self.servers = [self._acceptor]  # type: ignore[list-item]  # only closed and waited for
+        self.started = True
         if self._ready:
             self._ready(self._url)
 
@@ -78,13 +92,17 @@ class _Server(uvicorn.Server):
         await stop.wait()
         self.should_exit = True
 
-    async def run_until_stopped(self, listener: socket.socket) -> None:
+    async def run_until_stopped(self, ready: Callable[[str], None] | None) -> None:
+        self._ready = ready
         try:
-            await self.serve([listener])
+            await self.serve()
         except asyncio.CancelledError:
             if self.started:
-                await self.shutdown([listener])
+                await self.shutdown()
             raise
+
+    def _protocol(self) -> GuardedProtocol:
+        return GuardedProtocol(self.config, self.server_state, self._table)
 
 
 def _config(app: ASGIApp, grace_seconds: int) -> uvicorn.Config:

@@ -14,6 +14,7 @@ import httpx2
 from oxcart.database.tables import user as user_table
 from oxcart.database.types import Role
 from oxcart.http import create_app, serve
+from oxcart.http.connections import ConnectionLimits
 from oxcart.settings import Settings
 
 if TYPE_CHECKING:
@@ -84,7 +85,11 @@ async def connected(
 
 @asynccontextmanager
 async def running(
-    app: ASGIApp, stop: asyncio.Event, *, grace_seconds: int = 5
+    app: ASGIApp,
+    stop: asyncio.Event,
+    *,
+    grace_seconds: int = 5,
+    limits: ConnectionLimits | None = None,
 ) -> AsyncIterator[str]:
     """Serve an application on a free port; on leaving, stop it and wait for its end."""
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -97,6 +102,7 @@ async def running(
                 ready=url.set_result,
                 stop=stop,
                 grace_seconds=grace_seconds,
+                limits=limits,
             )
         )
         try:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import socket
 from contextlib import AsyncExitStack
 
 import httpx2
 import pytest
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
@@ -16,8 +18,9 @@ from tests.integration.http.running import running
 
 from oxcart.errors import ConfigError
 from oxcart.http import serve
-from oxcart.http.edge import Edge
+from oxcart.http.edge import SECURITY_HEADERS, Edge
 from oxcart.http.limits import BodyLimit
+from oxcart.http.problems import MEDIA_TYPE
 
 LIMIT_BYTES = 1000
 
@@ -132,6 +135,19 @@ REFUSED_REQUESTS = {
         b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nx",
         b"400",
     ),
+    "length beside chunks": (
+        b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n"
+        b"0\r\n\r\nGET /second HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"400",
+    ),
+    "chunks in HTTP/1.0": (
+        b"POST / HTTP/1.0\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"400",
+    ),
+    "no chunk": (
+        b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nnot-hex\r\n",
+        b"400",
+    ),
     "length that is none": (b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n", b"400"),
     "no HTTP": (b"\x16\x03\x01\x00\xff\x01\r\n\r\n", b"400"),
     "header without end": (b"GET / HTTP/1.1\r\nhost: x\r\na: " + b"x" * 100_000, b"400"),
@@ -148,7 +164,12 @@ async def test_hostile_bytes_are_refused_and_the_connection_closed(
     async with running(app, stop) as url, AsyncExitStack() as stack:
         answer = await _exchange(stack, url, raw)
 
-    assert b"HTTP/1.1 " + status in answer[:12]
+    head, _, body = answer.partition(b"\r\n\r\n")
+    headers = Headers(raw=[split(line) for line in head.split(b"\r\n")[1:]])
+    assert b"HTTP/1.1 " + status == head[:12]
+    assert headers["content-type"] == MEDIA_TYPE
+    assert set(SECURITY_HEADERS) <= set(headers)
+    assert json.loads(body)["requestId"] == headers["x-request-id"]
 
 
 async def test_body_at_the_limit_is_taken(stop: asyncio.Event) -> None:
@@ -158,6 +179,11 @@ async def test_body_at_the_limit_is_taken(stop: asyncio.Event) -> None:
         response = await client.post(url, content=b"x" * LIMIT_BYTES)
 
     assert f"got {LIMIT_BYTES}" == response.text
+
+
+def split(line: bytes) -> tuple[bytes, bytes]:
+    name, _, value = line.partition(b": ")
+    return name.lower(), value
 
 
 async def _get(url: str) -> str:

@@ -1,0 +1,86 @@
+"""Accepting connections, also when the process or the system has no file descriptor left.
+
+The event loops differ there: asyncio's logs each failure, libuv accepts and resets in silence. This
+one logs at most every ten seconds, closes the connection that has waited longest to get a
+descriptor back, and leaves the others in the listener's queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from oxcart.http.connections import ConnectionTable, Occasional
+
+RETRY_SECONDS = 0.1
+CLOSING_SECONDS = 0.005
+"""How long it takes until a closed connection's descriptor is free."""
+
+
+class Acceptor:
+    """Accepts the connections of a listening socket.
+
+    Args:
+        listener: the socket, which is closed at the end.
+        make_protocol: makes the protocol of a connection.
+        table: the open connections.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        make_protocol: Callable[[], asyncio.Protocol],
+        table: ConnectionTable,
+    ) -> None:
+        self._listener = listener
+        self._make_protocol = make_protocol
+        self._table = table
+        self._failures = Occasional()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Begin to accept."""
+        self._listener.settimeout(0)  # as the event loop wants it
+        self._task = tasks.create_task(self._run())
+
+    def close(self) -> None:
+        """Accept no more."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def wait_closed(self) -> None:
+        """Wait until nothing more is accepted."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
+        try:
+            await self._accept()
+        finally:
+            self._listener.close()  # not before: the event loop still watches its descriptor
+
+    async def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(self._listener)
+            except (ConnectionAbortedError, InterruptedError):
+                continue  # the client is gone
+            except OSError as error:
+                await self._recover(error)
+                continue
+            try:
+                await loop.connect_accepted_socket(self._make_protocol, connection)
+            except OSError:
+                connection.close()  # the client is gone
+
+    async def _recover(self, error: OSError) -> None:
+        """Get a descriptor back, if there is one to get; then try again."""
+        self._failures.warn(
+            "http.accept_failed",
+            error=error.strerror or str(error),
+            connections=self._table.open_count,
+        )
+        has_freed_one = self._table.close_longest_waiting()
+        await asyncio.sleep(CLOSING_SECONDS if has_freed_one else RETRY_SECONDS)
