@@ -12,6 +12,7 @@ import re
 from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 
 from oxcart.errors import PayloadError
+from oxcart.mail.headers import ENCODED_WORD_START
 
 # Controls end a header or hide text; U+2028 and U+2029 count as line ends in many readers; a lone
 # surrogate cannot be encoded at all.
@@ -52,6 +53,11 @@ def parse_address(value: str, *, what: str) -> ValidatedEmail:
     Raises:
         PayloadError: it is not one; the text says why.
     """
+    if ENCODED_WORD_START in value:
+        raise PayloadError(
+            f"{what} holds {ENCODED_WORD_START!r}, the start of an RFC 2047 encoded word, which is "
+            "not part of an address; expected one such as ada@example.com"
+        )
     try:
         return validate_email(value, check_deliverability=False, test_environment=True, strict=True)
     except EmailNotValidError as error:

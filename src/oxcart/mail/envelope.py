@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, cast
 
+from oxcart.mail.headers import check_content, mailboxes_of
+
 if TYPE_CHECKING:
-    from email.headerregistry import UniqueAddressHeader
     from email.message import EmailMessage
     from email.policy import EmailPolicy
 
@@ -29,19 +30,20 @@ class Envelope:
 
     @classmethod
     def of(cls, message: EmailMessage) -> Self:
-        """Take a message's addresses and bytes."""
+        """Take a message's addresses and bytes.
+
+        Raises:
+            PayloadError: the bytes hold header fields that the message does not have.
+        """
         sender, recipient = _address(message, "From"), _address(message, "To")
         # Only an address outside ASCII needs SMTPUTF8; all other headers have encoded words.
         is_utf8 = not (sender.isascii() and recipient.isascii())
         rules = cast("EmailPolicy", message.policy)
-        return cls(
-            sender=sender,
-            recipient=recipient,
-            content=message.as_bytes(policy=rules.clone(utf8=is_utf8)),
-            is_utf8=is_utf8,
-        )
+        content = message.as_bytes(policy=rules.clone(utf8=is_utf8))
+        check_content(message, content)
+        return cls(sender=sender, recipient=recipient, content=content, is_utf8=is_utf8)
 
 
-def _address(message: EmailMessage, header: str) -> str:
-    (address,) = cast("UniqueAddressHeader", message[header]).addresses
-    return address.addr_spec
+def _address(message: EmailMessage, field: str) -> str:
+    (mailbox,) = mailboxes_of(message, field)
+    return mailbox.addr_spec

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from email.headerregistry import Address
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from oxcart._settings.letterhead import check_app_url, parse_sender
 from oxcart.errors import ConfigError, PayloadError
 from oxcart.mail.checks import check_line
+from oxcart.mail.headers import Mailbox
 
 if TYPE_CHECKING:
     from email_validator import ValidatedEmail
@@ -38,7 +38,7 @@ class Letterhead:
     app_name: str
     app_url: str
     sender: str
-    sender_address: Address = field(init=False, repr=False)
+    sender_address: Mailbox = field(init=False, repr=False)
     domain: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -47,7 +47,7 @@ class Letterhead:
         except PayloadError as error:
             raise ConfigError(str(error)) from error
         parsed = _parsed_sender(self.sender)
-        address = Address(parsed.display_name or "", addr_spec=parsed.ascii_email or "")
+        address = Mailbox(parsed.ascii_email or "", parsed.display_name or "")
         object.__setattr__(self, "app_url", _checked_url(self.app_url))
         object.__setattr__(self, "sender_address", address)
         object.__setattr__(self, "domain", parsed.ascii_domain)

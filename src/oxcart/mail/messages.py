@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import UTC, datetime
-from email import policy
-from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
@@ -14,6 +12,7 @@ from urllib.parse import quote
 
 from oxcart.mail import templates
 from oxcart.mail.checks import parse_address
+from oxcart.mail.headers import MAIL_POLICY, Mailbox
 from oxcart.mail.payloads import (
     EmailPayload,
     NotificationPayload,
@@ -26,25 +25,6 @@ if TYPE_CHECKING:
     from oxcart.mail.letterhead import Letterhead
 
 _MAX_ID_LENGTH = 120
-
-
-class _MailPolicy(policy.EmailPolicy):
-    """SMTP's rules, with the ``Message-ID`` on one line: many programs do not unfold it."""
-
-    def fold(self, name: str, value: str) -> str:
-        """Give a header as it is written, in text."""
-        return self._whole(name, value) or super().fold(name, value)
-
-    def fold_binary(self, name: str, value: str) -> bytes:
-        """Give a header as it is written, in bytes."""
-        return self._whole(name, value).encode() or super().fold_binary(name, value)
-
-    def _whole(self, name: str, value: str) -> str:
-        is_whole = name == "Message-ID"
-        return f"{name}: {value}{self.linesep}" if is_whole else ""
-
-
-_POLICY = _MailPolicy(linesep="\r\n")
 
 
 def build_message(
@@ -65,9 +45,9 @@ def build_message(
         "app_name": letterhead.app_name,
         "app_url": letterhead.app_url,
     }
-    message = EmailMessage(policy=_POLICY)
-    message["From"] = letterhead.sender_address
-    message["To"] = _recipient(payload.to_email)
+    message = EmailMessage(policy=MAIL_POLICY)
+    message["From"] = [letterhead.sender_address]
+    message["To"] = [_recipient(payload.to_email)]
     message["Subject"] = subject
     message["Date"] = format_datetime(now or datetime.now(UTC))
     message["Message-ID"] = message_id(payload, letterhead, job_id=job_id)
@@ -116,10 +96,7 @@ def _paragraphs(text: str) -> list[list[str]]:
     return [[line.strip() for line in block.splitlines()] for block in blocks]
 
 
-def _recipient(to_email: str) -> Address | str:
-    """Give the address as a header wants it: the domain in ASCII, also where it is not."""
+def _recipient(to_email: str) -> Mailbox:
+    """Return the address with its domain in ASCII; the local part may need SMTPUTF8."""
     parsed = parse_address(to_email, what="toEmail")
-    if parsed.ascii_email is not None:
-        return Address(addr_spec=parsed.ascii_email)
-    # A local part outside ASCII needs SMTPUTF8; Address() refuses it, a plain header does not.
-    return f"{parsed.local_part}@{parsed.ascii_domain}"
+    return Mailbox(parsed.ascii_email or f"{parsed.local_part}@{parsed.ascii_domain}")

@@ -170,6 +170,7 @@ def test_message_may_have_lines_but_no_other_controls() -> None:
         "ada@example..com",
         "a" * 65 + "@example.com",
         "ada@example.com" * 30,
+        "=?utf-8?q?a=0D=0ABcc=3A_e?=@example.com",
     ],
 )
 def test_what_is_no_address_is_refused(address: str) -> None:
