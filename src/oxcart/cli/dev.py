@@ -9,6 +9,7 @@ from functools import partial
 
 from rich.console import Console
 
+from oxcart._settings.default_user import why_no_default_user
 from oxcart.cli.children import Children
 from oxcart.cli.programs import on_stop_signals, start_program
 from oxcart.cli.reaper import reaping
@@ -16,6 +17,7 @@ from oxcart.database.engine import Database
 from oxcart.database.errors import DatabaseNotEmpty
 from oxcart.database.sample import fill_with_sample
 from oxcart.database.schema import prepare_schema
+from oxcart.database.users import DEFAULT_USER_ID
 from oxcart.embedded import EmbeddedValkey
 from oxcart.http.server import listen
 from oxcart.mail.outgoing import mailbox_folder
@@ -95,6 +97,11 @@ async def _wait_for_end(children: Children, stop: asyncio.Event) -> int:
 def _tell_addresses(settings: Settings, port: int | None, server: EmbeddedValkey | None) -> None:
     api_port = settings.api_port if port is None else port
     console.print(f"API      http://{settings.api_host}:{api_port}  (reference: /docs)")
+    reason = why_no_default_user(settings)
+    if reason is None:
+        console.print(f"user     {DEFAULT_USER_ID}, for requests of this machine without a key")
+    else:
+        console.print(f"user     none without an API key: {reason}")
     if server is not None:
         console.print(f"Valkey   {server.port_url}  (for Node, redis-cli, Bull Board)")
     if settings.smtp_host is None:

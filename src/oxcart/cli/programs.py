@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import partial
 
+import msgspec
+
 from oxcart import Timeouts
 from oxcart.app import AppWorker
 from oxcart.cli.lifeline import has_parent, watch_parent
@@ -40,6 +42,8 @@ async def run_api(*, host: str | None = None, port: int | None = None) -> None:
     from oxcart.system import open_system
 
     settings = start_program("api")
+    if host is not None:  # who may call without a key depends on it
+        settings = msgspec.structs.replace(settings, api_host=host)
     timeouts = Timeouts.from_environment(command=API_COMMAND_TIMEOUT)
     stop = asyncio.Event()
     async with (
@@ -61,7 +65,7 @@ async def run_api(*, host: str | None = None, port: int | None = None) -> None:
         watch_parent(on_stop)
         await serve(
             create_app(system),
-            host or settings.api_host,
+            settings.api_host,
             settings.api_port if port is None else port,
             ready=on_ready,
             stop=stop,

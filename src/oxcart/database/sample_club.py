@@ -11,7 +11,7 @@ from oxcart.database import sample_words as words
 from oxcart.database import tables
 from oxcart.database.ids import sample_id
 from oxcart.database.types import RevisionStatus, Role
-from oxcart.database.users import DEFAULT_USER_ID
+from oxcart.database.users import DEFAULT_USER_EMAIL, DEFAULT_USER_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ NOW = datetime(2026, 11, 1, 9, 30, tzinfo=UTC)
 """When the club's story ends; fixed, so that the same seed gives the same rows on every day."""
 
 FIXED_USERS = (
-    (DEFAULT_USER_ID, "Ada Admin", "admin@cofactor.example", Role.ADMIN),
+    (DEFAULT_USER_ID, "Ada Admin", DEFAULT_USER_EMAIL, Role.ADMIN),
     ("user_staff", "Stefan Staff", "staff@cofactor.example", Role.STAFF),
     ("user_student", 'Sofía "Sof" Student, BSc', "student@cofactor.example", Role.STUDENT),
     ("user_pending", "=Penny Pending", "pending@cofactor.example", Role.PENDING_STAFF),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Text, case, cast, select
+from sqlalchemy import Text, cast, select
 
 from oxcart.database.tables import user as table
 from oxcart.database.texts import is_storable
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from oxcart.database.engine import Database
 
 DEFAULT_USER_ID = "user_admin"
-"""Whom development acts for when nobody is named; the sample data has this user."""
+DEFAULT_USER_EMAIL = "admin@cofactor.example"
+"""The sample data's administrator, whom requests without a key act for in development."""
 
 STAFF_ROLES = frozenset({Role.ADMIN.value, Role.STAFF.value})
 """The roles that may see other people's data."""
@@ -56,20 +57,13 @@ class Users:
         return await self._first(_users().where(table.c.id == user_id))
 
     async def default_user(self) -> User | None:
-        """Return whom development acts for: the sample data's administrator, else any other.
-
-        Returns:
-            None when there is no user at all.
-        """
-        order = (
-            case(
-                (table.c.id == DEFAULT_USER_ID, 0),
-                (cast(table.c.role, Text) == Role.ADMIN.value, 1),
-                else_=2,
-            ),
-            table.c.id,
+        """Return the sample data's administrator, or None when the database is not the sample."""
+        query = _users().where(
+            table.c.id == DEFAULT_USER_ID,
+            table.c.email == DEFAULT_USER_EMAIL,
+            cast(table.c.role, Text) == Role.ADMIN.value,
         )
-        return await self._first(_users().order_by(*order).limit(1))
+        return await self._first(query)
 
     async def _first(self, query: Select[str, str, str | None, str]) -> User | None:
         async with self._database.read() as connection:

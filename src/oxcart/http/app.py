@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -10,7 +11,8 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from oxcart.database.users import Users
+from oxcart._settings.default_user import why_no_default_user
+from oxcart.database.users import DEFAULT_USER_ID, Users
 from oxcart.errors import OxcartError
 from oxcart.http.auth import Authenticator
 from oxcart.http.bursts import Bursts
@@ -25,6 +27,8 @@ from oxcart.http.routes import exports, health, metrics, queues, reference, work
 
 if TYPE_CHECKING:
     from oxcart.system import System
+
+log = logging.getLogger("oxcart.http")
 
 ANSWERED = (ProblemError, OxcartError, HTTPException, RequestValidationError, ValidationError)
 """Errors that become a problem inside the application; the edge answers every other one."""
@@ -60,6 +64,8 @@ def create_app(system: System) -> FastAPI:
         ],
         exception_handlers=dict.fromkeys(ANSWERED, answer_error),
     )
+    if why_no_default_user(system.settings) is None:
+        log.warning("default_user.enabled", extra={"user_id": DEFAULT_USER_ID})
     app.state.system = system
     app.state.authenticator = Authenticator(system.settings, Users(system.database))
     app.state.health = HealthProbe(system)

@@ -3,10 +3,9 @@
 * An *operator* key sees and does everything.
 * A *service* key acts for the user that ``X-Oxcart-User`` names; the user must exist. An operator
   key may name a user too, and then asks for that user's exports.
-* In development, and only for a program on this machine, a request without a key acts for the
-  sample data's first user. "On this machine" is believed only if the peer's address is loopback,
-  ``Host`` is a loopback name (else a rebound DNS name could reach us through a browser), no header
-  says that a proxy passed the request on, and no page of another origin sent it.
+* In development a request without a key acts for the sample data's administrator, if it comes from
+  a program on this machine (``local_requests``) and the settings allow it
+  (``_settings.default_user``).
 
 A key that is wrong is refused, it never falls back to the default user.
 """
@@ -15,15 +14,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
 
+from oxcart._settings.default_user import why_no_default_user
 from oxcart._settings.rules import key_problems
 from oxcart._settings.values import refusal
 from oxcart.http.body import is_storable
+from oxcart.http.local_requests import is_local
 from oxcart.http.problems import Kind, ProblemError
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
 USER_HEADER = "x-oxcart-user"
 MAX_USER_ID_CHARS = 200
-_FORWARDING = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+_WANTED = "send an API key as Authorization: Bearer <key>"
 
 
 class Role(StrEnum):
@@ -71,7 +70,7 @@ class UserDirectory(Protocol):
         ...
 
     async def default_user(self) -> User | None:
-        """Find the user that development acts for."""
+        """Find the sample data's administrator."""
         ...
 
 
@@ -91,6 +90,7 @@ class Authenticator:
         if problems:
             raise refusal(problems)
         self._users = users
+        self._why_no_default_user = why_no_default_user(settings)
         self._is_development = settings.env == "development"
         self._digests = [
             *((_digest(key), Role.OPERATOR) for key in settings.operator_keys),
@@ -109,8 +109,10 @@ class Authenticator:
         if USER_HEADER in request.headers:
             raise _unauthenticated("X-Oxcart-User needs a key beside it")
         if self._is_development and is_local(request):
+            if self._why_no_default_user is not None:
+                raise _unauthenticated(f"{_WANTED}: {self._why_no_default_user}")
             return Caller(role=Role.DEFAULT_USER, user=await self._users.default_user())
-        raise _unauthenticated("send an API key as Authorization: Bearer <key>")
+        raise _unauthenticated(_WANTED)
 
     def _role_of(self, key: str) -> Role:
         digest = _digest(key)
@@ -132,18 +134,6 @@ class Authenticator:
         if user is None:
             raise ProblemError(Kind.NO_USER, "X-Oxcart-User names no user who exists")
         return user
-
-
-def is_local(request: Request) -> bool:
-    """Whether a program on this machine sent the request, not a foreign page or a proxy."""
-    peer = request.client.host if request.client else ""
-    return (
-        _is_loopback(peer)
-        and _is_loopback(_host_name(request))
-        and not any(name in request.headers for name in _FORWARDING)
-        and request.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
-        and request.headers.get("origin") in (None, _own_origin(request))
-    )
 
 
 def _digest(key: str) -> bytes:
@@ -172,25 +162,3 @@ def _presented_key(request: Request) -> str | None:
 
 def _unauthenticated(detail: str) -> ProblemError:
     return ProblemError(Kind.UNAUTHENTICATED, detail, www_authenticate='Bearer realm="oxcart"')
-
-
-def _host_name(request: Request) -> str:
-    try:
-        return urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
-    except ValueError:
-        return ""
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
-
-
-def _own_origin(request: Request) -> str:
-    return f"{request.scope['scheme']}://{request.headers.get('host', '')}"

@@ -43,7 +43,11 @@ def user_of(caller: Caller) -> User:
     if caller.user is None and caller.has_key:
         raise ProblemError(Kind.NO_USER, "name the user to act for in the header X-Oxcart-User")
     if caller.user is None:
-        raise ProblemError(Kind.NO_USER, "the database has no user to act for; fill it first")
+        detail = (
+            "the database has no sample data, whose administrator requests without an API key act "
+            "for: send a key, or let oxcart dev fill an empty data folder"
+        )
+        raise ProblemError(Kind.NO_USER, detail)
     return caller.user
 
 

@@ -170,7 +170,7 @@ async def test_development_without_any_user_says_what_is_missing(
     response = await connect(peer=LOOPBACK).get("/api/exports")
 
     assert response.status_code == 401
-    assert "the database has no user" in response.json()["error"]
+    assert "the database has no sample data" in response.json()["error"]
 
 
 async def test_page_of_another_site_cannot_use_the_default_user(

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from starlette.requests import Request
 from tests.unit.http.fakes import ADA, BOB, OPERATOR_KEY, SERVICE_KEY, FakeUsers, make_settings
 
 from oxcart.errors import ConfigError
-from oxcart.http.auth import Authenticator, Role, is_local
+from oxcart.http.auth import Authenticator, Role
+from oxcart.http.local_requests import is_local
 from oxcart.http.problems import Kind, ProblemError
+
+FORWARDING_HEADERS = (
+    "forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
+    "x-forwarded-port", "x-forwarded-server", "x-forwarded-scheme", "x-forwarded-ssl",
+    "x-forwarded-prefix", "x-forwarded-user", "x-forwarded-client-cert", "x-forwarded",
+    "x-forwarded-anything-else", "x-original-forwarded-for", "x-real-ip", "x-client-ip",
+    "client-ip", "true-client-ip", "cf-connecting-ip", "cf-connecting-ipv6", "cf-ray",
+    "fastly-client-ip", "fly-client-ip", "x-cluster-client-ip", "x-appengine-user-ip",
+    "x-azure-clientip", "x-remote-ip", "x-remote-addr", "remote-addr", "x-proxyuser-ip",
+    "wl-proxy-client-ip", "proxy-client-ip", "x-envoy-external-address", "x-original-host",
+    "x-original-url", "x-host", "x-scheme", "x-arr-ssl", "x-amzn-trace-id",
+    "x-vercel-forwarded-for", "cdn-loop", "x-varnish", "front-end-https", "do-connecting-ip",
+)  # fmt: skip
 
 
 def make_request(
-    headers: dict[str, str] | None = None, *, peer: str | None = "127.0.0.1"
+    headers: dict[str, str] | None = None,
+    *,
+    peer: str | None = "127.0.0.1",
+    http_version: str = "1.1",
 ) -> Request:
     shown = {"host": "127.0.0.1:8400"} | (headers or {})
     return Request(
         {
             "type": "http",
+            "http_version": http_version,
             "method": "GET",
             "scheme": "http",
             "path": "/",
@@ -28,8 +48,8 @@ def make_request(
     )
 
 
-def make_authenticator(env: str = "test") -> Authenticator:
-    return Authenticator(make_settings(env=env), FakeUsers())
+def make_authenticator(env: str = "test", **changes: Any) -> Authenticator:
+    return Authenticator(make_settings(env=env, **changes), FakeUsers())
 
 
 @pytest.mark.parametrize("header", ["authorization", "x-api-key"])
@@ -143,6 +163,16 @@ def test_program_on_this_machine_is_local(peer: str, headers: dict[str, str]) ->
         ("127.0.0.1", {"host": "localhost@evil.example"}),
         ("127.0.0.1", {"host": ""}),
         ("127.0.0.1", {"host": "[::1"}),
+        ("127.0.0.1", {"host": "[::1]evil"}),
+        ("127.0.0.1", {"host": "[::1]:80evil"}),
+        ("127.0.0.1", {"host": "[127.0.0.1]"}),
+        ("127.0.0.1", {"host": "::1"}),
+        ("127.0.0.1", {"host": "127.0.0.1:8400:8400"}),
+        ("127.0.0.1", {"host": "127.0.0.1 "}),
+        ("127.0.0.1", {"host": "127.0.0.1\n"}),
+        ("127.0.0.1", {"host": "127.0.0.1/"}),
+        ("127.0.0.1", {"host": "127.1"}),
+        ("127.0.0.1", {"host": "evil:x@localhost"}),
         ("127.0.0.1", {"origin": "https://evil.example"}),
         ("127.0.0.1", {"origin": "http://127.0.0.1:3000"}),
         ("127.0.0.1", {"origin": "null"}),
@@ -150,12 +180,36 @@ def test_program_on_this_machine_is_local(peer: str, headers: dict[str, str]) ->
         ("127.0.0.1", {"sec-fetch-site": "same-site"}),
         ("127.0.0.1", {"x-forwarded-for": "127.0.0.1"}),
         ("127.0.0.1", {"forwarded": "for=127.0.0.1"}),
-        ("127.0.0.1", {"via": "1.1 proxy"}),
+        *(("127.0.0.1", {name: "127.0.0.1"}) for name in FORWARDING_HEADERS),
     ],
 )
 def test_anything_else_is_not_local(peer: str | None, headers: dict[str, str]) -> None:
     """A proxy, a page of another origin and a rebound name all arrive from loopback."""
     assert not is_local(make_request(headers, peer=peer))
+
+
+def test_http_1_0_is_not_local() -> None:
+    """It is what a reverse proxy speaks that was given nothing but an address."""
+    assert not is_local(make_request(http_version="1.0"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"database_url": "sqlite:///club.db"}, "DATABASE_URL is set"),
+        ({"api_url": "https://api.club.example"}, "OXCART_API_URL is not"),
+        ({"api_url": "http://127.0.0.1@club.example"}, "OXCART_API_URL is not"),
+        ({"api_host": "0.0.0.0"}, "OXCART_API_HOST is not"),  # noqa: S104
+    ],
+)
+async def test_only_sample_data_behind_a_loopback_url_is_open(
+    changes: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(ProblemError) as caught:
+        await make_authenticator("development", **changes).authenticate(make_request())
+
+    assert Kind.UNAUTHENTICATED is caught.value.problem.kind
+    assert reason in str(caught.value.problem.detail)
 
 
 def test_production_without_a_key_does_not_start() -> None:
