@@ -29,6 +29,7 @@ WebUrl = Annotated[
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 Seconds = Annotated[float, msgspec.Meta(ge=0.001)]
+Days = Annotated[float, msgspec.Meta(ge=0, le=36_500)]
 Rate = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Dsn = Annotated[
     str,
@@ -95,6 +96,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     storage_dir: Path | None = None
     """Where finished exports are kept; without it ``data_dir``/exports."""
+    export_days: Days = 7
+    """For how many days a finished export's file is kept; 0: until its user is deleted."""
     email_concurrency: Positive = 5
     export_concurrency: Positive = 2
     grace_seconds: Positive = 30
@@ -205,6 +208,7 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "max_connections": ("OXCART_MAX_CONNECTIONS",),
     "link_seconds": ("OXCART_LINK_SECONDS",),
     "storage_dir": ("OXCART_STORAGE_DIR",),
+    "export_days": ("OXCART_EXPORT_DAYS",),
     "email_concurrency": ("OXCART_EMAIL_CONCURRENCY",),
     "export_concurrency": ("OXCART_EXPORT_CONCURRENCY",),
     "grace_seconds": ("OXCART_GRACE_SECONDS",),

@@ -17,6 +17,7 @@ from oxcart.broker import Broker
 from oxcart.database.engine import Database
 from oxcart.database.schema import prepare_schema
 from oxcart.errors import ConfigError
+from oxcart.exports.expiry import ExportSweeper
 from oxcart.exports.jobs import ExportJobs
 from oxcart.exports.links import LinkSigner, signing_secret
 from oxcart.exports.outbox import Outbox
@@ -42,6 +43,7 @@ class System:
         exports: takes requests for exports and hands out files.
         email_jobs: the e-mail jobs; a worker gives them their SMTP transport.
         outbox: queues the exports that could not be queued when they were asked for.
+        sweeper: removes the files of exports that expired or whose user was deleted.
         broker: where jobs wait, if that is not Redis.
     """
 
@@ -52,6 +54,7 @@ class System:
     exports: ExportService
     email_jobs: EmailJobs
     outbox: Outbox
+    sweeper: ExportSweeper
     broker: Broker | None = None
 
     def worker(
@@ -106,13 +109,14 @@ class System:
 
     @asynccontextmanager
     async def running_outbox(self) -> AsyncIterator[None]:
-        """Look after exports that wait for the queue, for as long as the block lasts."""
+        """Queue exports that wait and remove expired ones, for as long as the block lasts."""
         async with asyncio.TaskGroup() as group:
-            looking = group.create_task(self.outbox.run())
+            tasks = [group.create_task(part.run()) for part in (self.outbox, self.sweeper)]
             try:
                 yield
             finally:
-                await end(looking)
+                for task in tasks:
+                    await end(task)
 
 
 @asynccontextmanager
@@ -148,11 +152,24 @@ async def open_system(
         yield build_system(settings, app, database, broker=broker)
 
 
+@asynccontextmanager
+async def open_sweeper(settings: Settings) -> AsyncIterator[ExportSweeper]:
+    """Open what removes the files of expired exports, without the rest of the system.
+
+    Raises:
+        ConfigError: a setting is wrong or missing.
+        DatabaseError: the database cannot be used, or must be migrated first.
+    """
+    async with Database.from_settings(settings) as database:
+        await prepare_schema(database, may_migrate=database.is_sqlite or not settings.is_production)
+        yield ExportSweeper(database, _storage_of(settings), keep_for=_keep_for(settings))
+
+
 def build_system(
     settings: Settings, app: App, database: Database, *, broker: Broker | None = None
 ) -> System:
     """Wire the parts of the system on an application and a database."""
-    storage = LocalStorage(settings.storage_dir or settings.data_dir / "exports")
+    storage = _storage_of(settings)
     signer = LinkSigner(
         signing_secret(settings),
         base_url=settings.base_url,
@@ -162,14 +179,26 @@ def build_system(
     export_jobs = ExportJobs(
         app, database=database, storage=storage, signer=signer, records=records
     )
+    keep_for = _keep_for(settings)
     email_jobs = EmailJobs.from_settings(app, settings)
     return System(
         settings=settings,
         app=app,
         database=database,
         mailer=Mailer(email_jobs, functools.partial(open_transport, settings)),
-        exports=ExportService(jobs=export_jobs, records=records, storage=storage, signer=signer),
+        exports=ExportService(
+            jobs=export_jobs, records=records, storage=storage, signer=signer, keep_for=keep_for
+        ),
         email_jobs=email_jobs,
         outbox=Outbox(jobs=export_jobs, records=records),
+        sweeper=ExportSweeper(database, storage, keep_for=keep_for),
         broker=broker,
     )
+
+
+def _storage_of(settings: Settings) -> LocalStorage:
+    return LocalStorage(settings.storage_dir or settings.data_dir / "exports")
+
+
+def _keep_for(settings: Settings) -> timedelta | None:
+    return timedelta(days=settings.export_days) if settings.export_days else None

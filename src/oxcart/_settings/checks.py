@@ -19,6 +19,7 @@ PROGRAMS: dict[str, Needs] = {
     "dev": Needs(mail=True, http=True, takes_jobs=True, is_for_development=True),
     "status": Needs(signing=False),
     "migrate": Needs(redis=False, signing=False),
+    "exports": Needs(redis=False, signing=False),
     "function in Lambda": Needs(mail=True),
     "worker of an application": Needs(redis=False, database=False, signing=False),
 }

@@ -223,6 +223,21 @@ def config(
     _run(show_config(program, as_json=as_json))
 
 
+exports = typer.Typer(no_args_is_help=True, help="Look after finished exports.")
+cli.add_typer(exports, name="exports")
+
+
+@exports.command()
+def sweep() -> None:
+    """Remove the files of expired exports and of exports whose user was deleted.
+
+    The API and every worker do the same every ten minutes.
+    """
+    from oxcart.cli.exports import sweep_exports
+
+    _run(sweep_exports())
+
+
 @cli.command()
 def demo() -> None:
     """Send the e-mails, write the exports and show what was delivered where."""

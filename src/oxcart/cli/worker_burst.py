@@ -66,6 +66,7 @@ async def _run_built_in(
         _stop_on_signals(worker)
         # Nobody else may do it: there need not be a program that is always there.
         await system.outbox.look()
+        await system.sweeper.try_sweep()
         return await burst.run(worker, system.run_worker)
 
 

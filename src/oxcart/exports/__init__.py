@@ -8,16 +8,19 @@ through ``writers`` into ``storage`` → the row in ``records`` is COMPLETED →
 from oxcart.exports.errors import (
     BadFilter,
     ExportError,
+    ExportExpired,
     ExportForbidden,
     ExportIncomplete,
     ExportNotFound,
     ExportNotReady,
+    IdempotencyKeyReused,
     LinkExpired,
     LinkInvalid,
     StorageFull,
     UnknownExportType,
     UnknownFilter,
 )
+from oxcart.exports.expiry import ExportSweeper, SweepReport
 from oxcart.exports.jobs import ExportJobs
 from oxcart.exports.links import LinkSigner, signing_secret
 from oxcart.exports.outbox import Outbox
@@ -28,6 +31,7 @@ from oxcart.exports.storage import LocalStorage, Storage
 __all__ = [
     "BadFilter",
     "ExportError",
+    "ExportExpired",
     "ExportFile",
     "ExportForbidden",
     "ExportIncomplete",
@@ -38,6 +42,8 @@ __all__ = [
     "ExportRecord",
     "ExportRecords",
     "ExportService",
+    "ExportSweeper",
+    "IdempotencyKeyReused",
     "LinkExpired",
     "LinkInvalid",
     "LinkSigner",
@@ -46,6 +52,7 @@ __all__ = [
     "RequestedExport",
     "Storage",
     "StorageFull",
+    "SweepReport",
     "UnknownExportType",
     "UnknownFilter",
     "signing_secret",

@@ -9,6 +9,8 @@
     ├── ExportForbidden       the caller: the user may not have this
     ├── ExportNotFound        the caller: no such export, or it is another user's, or its file went
     ├── ExportNotReady        the caller: the file is not there yet, or never will be
+    ├── ExportExpired         the caller: the file was there and was removed, as announced
+    ├── IdempotencyKeyReused  the caller: the key came with another request before
     ├── LinkInvalid           the caller: the link was tampered with or is of another export
     │   └── LinkExpired       the caller: the link was good once
     ├── ExportIncomplete      us: fewer or more rows were written than counted
@@ -96,6 +98,33 @@ class ExportNotReady(ExportError):
         super().__init__(f"export {export_id!r} has no file: it is {status}")
         self.export_id = export_id
         self.status = status
+
+
+class ExportExpired(ExportError):
+    """The export's file was kept for as long as files are kept, and was then removed.
+
+    Attributes:
+        export_id: the export.
+    """
+
+    def __init__(self, export_id: str) -> None:
+        super().__init__(f"export {export_id!r} has expired; ask for the export again")
+        self.export_id = export_id
+
+
+class IdempotencyKeyReused(ExportError):
+    """The idempotency key came with another request before; nothing was made.
+
+    Attributes:
+        key: the key.
+    """
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            "Idempotency-Key was used for another export before; "
+            "use a new key for a new request, and the same body for the same key"
+        )
+        self.key = key
 
 
 class LinkInvalid(ExportError):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from oxcart import JsonValue
     from oxcart.database.engine import Database
+    from oxcart.database.users import User
     from oxcart.exports.datasets.declared import Dataset, Part
     from oxcart.exports.storage import Storage, StoredFile
 
@@ -62,6 +63,8 @@ class ExportResult:
 
     file: StoredFile
     rows: int
+    owner_role: str
+    """The user's role, which decided which rows are in the file."""
 
 
 class Observer(Protocol):
@@ -99,7 +102,8 @@ class Exporter:
         dataset = dataset_of(order.type)
         observer.check()
         with self._database.snapshot() as connection:
-            conditions = _conditions(connection, dataset, order)
+            user = _checked_user(connection, dataset, order)
+            conditions = dataset.conditions(user, order.filters)
             run = _Run(connection, dataset.parts, order.user_id, conditions, observer)
             origin = Origin(type=order.type, user_id=order.user_id, as_of=datetime.now(UTC))
             with self._storage.create(key_of(order.export_id, dataset)) as upload:
@@ -108,7 +112,7 @@ class Exporter:
                 observer.check()
                 stored = upload.publish()
         run.report("done")
-        return ExportResult(file=stored, rows=run.rows)
+        return ExportResult(file=stored, rows=run.rows, owner_role=user.role)
 
 
 def key_of(export_id: str, dataset: Dataset) -> str:
@@ -116,15 +120,13 @@ def key_of(export_id: str, dataset: Dataset) -> str:
     return export_id + dataset.writer.extension
 
 
-def _conditions(
-    connection: Connection, dataset: Dataset, order: ExportOrder
-) -> list[ColumnElement[bool]]:
-    """Check the order against the user's rights as they are now."""
+def _checked_user(connection: Connection, dataset: Dataset, order: ExportOrder) -> User:
+    """Return the user, checking the order against the user's rights as they are now."""
     user = find_user(connection, order.user_id)
     if user is None:
         raise ExportForbidden(f"the user {order.user_id!r} is gone")
     dataset.check(user, order.filters)
-    return dataset.conditions(user, order.filters)
+    return user
 
 
 class _Run:

@@ -124,7 +124,9 @@ class ExportJobs:
         except _HOPELESS as error:
             raise Fail(str(error)) from error
         job.ensure_lock()
-        self._finish(job, record, file_url, result)
+        if not self._finish(job, record, file_url, result):
+            self._storage.delete(result.file.key)
+            raise Fail(f"the export {record.id!r} was deleted while its file was written")
         return file_url
 
     async def on_failure(self, failed: FailedJob) -> None:
@@ -153,14 +155,22 @@ class ExportJobs:
 
     def _finish(
         self, job: JobContext, record: ExportRecord, file_url: str, result: ExportResult
-    ) -> None:
-        self._records.mark_completed_sync(
+    ) -> bool:
+        """Set the row COMPLETED.
+
+        Returns:
+            Whether the row is still there; it goes with its user.
+        """
+        is_moved = self._records.mark_completed_sync(
             record.id,
             file_url=file_url,
             rows=result.rows,
             size_bytes=result.file.size_bytes,
             sha256=result.file.sha256,
+            owner_role=result.owner_role,
         )
+        if not is_moved:
+            return self._records.get_sync(record.id) is not None
         log.info(
             "export.completed",
             extra={
@@ -170,6 +180,7 @@ class ExportJobs:
                 "size_bytes": result.file.size_bytes,
             },
         )
+        return True
 
 
 class _JobObserver:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SECRET_FILE = "signing-secret"  # noqa: S105  # the file's name
 _PURPOSE = b"oxcart export link 1"
+FILE_URL_PATTERN = "%/api/exports/%/file%"
+"""SQL pattern of the URLs of files that are kept here, under whatever address."""
 # No sign, no blanks, no other alphabet's digits: one spelling of a time has one signature.
 _EXPIRES = re.compile(r"[0-9]{1,12}")
 

@@ -6,13 +6,14 @@ The life of a row::
        │            │ ▲            ▲
        └──► FAILED ◄┘ └── FAILED ──┘      an operator may retry a failed job
 
-A COMPLETED row is never changed again: whatever says otherwise is late. The moves are single
-guarded UPDATEs, so that two processes that move a row at once cannot undo each other.
+A COMPLETED row stays COMPLETED: whatever says otherwise is late. When its file is removed, its
+``fileUrl`` becomes null and ``expiredAt`` is set (``expiry``). The moves are single guarded
+UPDATEs, so that two processes that move a row at once cannot undo each other.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,63 +24,24 @@ from oxcart.database.ids import new_id
 from oxcart.database.tables import export_job as table
 from oxcart.database.texts import is_storable, storable
 from oxcart.database.types import ExportStatus
+from oxcart.database.users import Users
 from oxcart.exports.errors import ExportForbidden
+from oxcart.exports.record import ExportRecord, Position
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import timedelta
 
     from sqlalchemy import ColumnElement, Connection, Insert, Row, Select, Update
 
     from oxcart import JsonValue
     from oxcart.database.engine import Database
+    from oxcart.database.users import User
+    from oxcart.exports.idempotency import IdempotencyKey
+
+__all__ = ["ExportRecord", "ExportRecords", "Position"]
 
 MAX_ERROR_LENGTH = 2_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportRecord:
-    """An export as its row says."""
-
-    id: str
-    """Also the id of its job."""
-    user_id: str
-    type: str
-    status: ExportStatus
-    created_at: datetime
-    file_url: str | None = None
-    """Where the file is, without a signature; None until COMPLETED."""
-    completed_at: datetime | None = None
-    """When it was COMPLETED or FAILED."""
-    filters: Mapping[str, JsonValue] | None = None
-    """None also for rows that were made by the site itself."""
-    started_at: datetime | None = None
-    """When the last attempt began."""
-    attempts: int | None = None
-    """Number of the last attempt, from 1."""
-    rows: int | None = None
-    size_bytes: int | None = None
-    sha256: str | None = None
-    error: str | None = None
-    """Why it FAILED."""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether there is still something to come."""
-        return self.status in (ExportStatus.PENDING, ExportStatus.PROCESSING)
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """A place in the list of exports, which is ordered by creation, then id."""
-
-    created_at: datetime
-    id: str
-
-    @classmethod
-    def of(cls, record: ExportRecord) -> Position:
-        """Return the place of that record."""
-        return cls(record.created_at, record.id)
 
 
 class ExportRecords:
@@ -109,20 +71,36 @@ class ExportRecords:
         Raises:
             ExportForbidden: the user is gone.
         """
-        record = ExportRecord(
-            id=new_id(),
-            user_id=user_id,
-            type=type_,
-            status=ExportStatus.PENDING,
-            created_at=_now(),
-            filters=dict(filters) if filters else None,
-        )
-        try:
+        record = _pending(user_id, type_, filters)
+        with _user_checked(user_id):
             async with self._database.write() as connection:
                 await connection.execute(_insert(record))
-        except IntegrityError as error:
-            raise ExportForbidden(f"the user {user_id!r} is gone") from error
         return record
+
+    async def create_once(
+        self, key: IdempotencyKey, *, type_: str, filters: Mapping[str, JsonValue] | None = None
+    ) -> tuple[ExportRecord, bool]:
+        """Make a PENDING row for the key's user, unless the key made one before.
+
+        Returns:
+            The row, and whether it was made now.
+
+        Raises:
+            ExportForbidden: the user is gone.
+            IdempotencyKeyReused: the key came with another request before.
+        """
+        record = _pending(key.user_id, type_, filters)
+        with _user_checked(key.user_id):
+            async with self._database.write() as connection:
+                earlier_id = await key.claim(connection, record.id)
+                if earlier_id is not None:
+                    query = _select().where(table.c.id == earlier_id)
+                    earlier = _first(await connection.execute(query))
+                    if earlier is not None:
+                        return earlier, False
+                    await key.move(connection, record.id)
+                await connection.execute(_insert(record))
+        return record, True
 
     async def get(self, export_id: str) -> ExportRecord | None:
         """Return the row of that id, or None."""
@@ -130,6 +108,10 @@ class ExportRecords:
             return None
         async with self._database.read() as connection:
             return _first(await connection.execute(_select().where(table.c.id == export_id)))
+
+    async def owner_of(self, record: ExportRecord) -> User | None:
+        """Return the user whose export it is, or None if the user was deleted."""
+        return await Users(self._database).get(record.user_id)
 
     async def count_by_status(self) -> dict[ExportStatus, int]:
         """How many rows there are of each status."""
@@ -232,14 +214,27 @@ class ExportRecords:
             return _get_sync(connection, export_id)
 
     def mark_completed_sync(
-        self, export_id: str, *, file_url: str, rows: int, size_bytes: int, sha256: str
+        self,
+        export_id: str,
+        *,
+        file_url: str,
+        rows: int,
+        size_bytes: int,
+        sha256: str,
+        owner_role: str,
     ) -> bool:
         """Set the row COMPLETED with what was written.
 
         Returns:
             Whether it was moved, as for ``mark_completed``.
         """
-        result = {"fileUrl": file_url, "rows": rows, "bytes": size_bytes, "sha256": sha256}
+        result = {
+            "fileUrl": file_url,
+            "rows": rows,
+            "bytes": size_bytes,
+            "sha256": sha256,
+            "ownerRole": owner_role,
+        }
         with self._database.write_sync() as connection:
             return self._end(connection, export_id, _completed(export_id, result))
 
@@ -262,6 +257,26 @@ def _now() -> datetime:
     # Whole milliseconds, as the database keeps them.
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def _pending(user_id: str, type_: str, filters: Mapping[str, JsonValue] | None) -> ExportRecord:
+    return ExportRecord(
+        id=new_id(),
+        user_id=user_id,
+        type=type_,
+        status=ExportStatus.PENDING,
+        created_at=_now(),
+        filters=dict(filters) if filters else None,
+    )
+
+
+@contextmanager
+def _user_checked(user_id: str) -> Iterator[None]:
+    """Turn a broken reference to the user into an error that says so."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise ExportForbidden(f"the user {user_id!r} is gone") from error
 
 
 def _select() -> Select[Any]:
@@ -349,4 +364,6 @@ def _as_record(row: Row[Any]) -> ExportRecord:
         size_bytes=row.bytes,
         sha256=row.sha256,
         error=row.error,
+        expired_at=row.expiredAt,
+        owner_role=row.ownerRole,
     )

@@ -7,16 +7,23 @@ import base64
 import binascii
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from oxcart.database.texts import is_storable
 from oxcart.database.types import ExportStatus
 from oxcart.errors import StoreError
 from oxcart.exports.datasets import DATASETS, dataset_of
-from oxcart.exports.errors import BadFilter, ExportNotFound, ExportNotReady, LinkInvalid
+from oxcart.exports.errors import (
+    BadFilter,
+    ExportExpired,
+    ExportNotFound,
+    ExportNotReady,
+    LinkInvalid,
+)
 from oxcart.exports.exporter import key_of
 from oxcart.exports.gate import QueueGate
+from oxcart.exports.idempotency import IdempotencyKey
 from oxcart.exports.links import web_url
 from oxcart.exports.records import ExportRecord, ExportRecords, Position
 
@@ -42,6 +49,8 @@ class RequestedExport:
     record: ExportRecord
     job_id: str | None
     """None when the queue was not to be had: the export is queued as soon as it is."""
+    is_repeated: bool = False
+    """Whether an earlier request with the same idempotency key had asked for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +89,7 @@ class ExportService:
         records: keeps the rows.
         storage: keeps the files.
         signer: makes and checks links.
+        keep_for: how long after its completion an export expires; None: never.
         gate: keeps requests from waiting for a dead queue.
     """
 
@@ -90,27 +100,50 @@ class ExportService:
         records: ExportRecords,
         storage: Storage,
         signer: LinkSigner,
+        keep_for: timedelta | None = None,
         gate: QueueGate | None = None,
     ) -> None:
         self._jobs = jobs
         self._records = records
         self._storage = storage
         self._signer = signer
+        self._keep_for = keep_for
         self._gate = gate or QueueGate()
 
     async def request_export(
-        self, user: User, type_: str, filters: Mapping[str, JsonValue] | None = None
+        self,
+        user: User,
+        type_: str,
+        filters: Mapping[str, JsonValue] | None = None,
+        *,
+        idempotency_key: str | None = None,
     ) -> RequestedExport:
         """Write down that the user wants an export, and queue it.
+
+        Args:
+            user: the user who asks.
+            type_: which export.
+            filters: values by the names of the export's filters.
+            idempotency_key: a request that is repeated with its key within 24 hours makes no
+                second export and returns the first.
 
         Raises:
             UnknownExportType, UnknownFilter, BadFilter: there is no such thing.
             ExportForbidden: not for this user.
+            IdempotencyKeyReused: the key came with another request before.
             DatabaseUnavailable: nothing was written down.
         """
         dataset_of(type_).check(user, filters or {})
-        record = await self._records.create(user_id=user.id, type_=type_, filters=filters)
-        return RequestedExport(record=record, job_id=await self._enqueue(record))
+        if idempotency_key is None:
+            record = await self._records.create(user_id=user.id, type_=type_, filters=filters)
+            return RequestedExport(record=record, job_id=await self._enqueue(record))
+        key = IdempotencyKey.of_request(
+            idempotency_key, user_id=user.id, type_=type_, filters=filters
+        )
+        record, is_new = await self._records.create_once(key, type_=type_, filters=filters)
+        # The first request may not have queued the job; queueing it twice queues it once.
+        job_id = await self._enqueue(record) if record.is_open else record.id
+        return RequestedExport(record=record, job_id=job_id, is_repeated=not is_new)
 
     async def list_exports(
         self,
@@ -167,13 +200,25 @@ class ExportService:
         """Return a link to the export's file that needs no login for a while.
 
         Returns:
-            None unless COMPLETED. A URL that another system set is returned as it is.
+            None unless COMPLETED, and after the export expired. A URL that another system set is
+            returned as it is.
         """
         if record.status is not ExportStatus.COMPLETED or record.file_url is None:
+            return None
+        if self._is_expired(record):
             return None
         if self._signer.is_ours(record.file_url, record.id):
             return self._signer.signed_url(record.id)
         return record.file_url
+
+    def expires_at(self, record: ExportRecord) -> datetime | None:
+        """Return when the export's file is or was removed; None: not yet finished, or never."""
+        if record.expired_at is not None:
+            return record.expired_at
+        if self._keep_for is None or record.completed_at is None or record.file_url is None:
+            return None
+        is_ours = self._signer.is_ours(record.file_url, record.id)
+        return record.completed_at + self._keep_for if is_ours else None
 
     async def open_file(
         self,
@@ -183,28 +228,45 @@ class ExportService:
         signature: str | None = None,
         user_id: str | None = None,
     ) -> ExportFile:
-        """Return the export's file to whoever has a good link, or is its owner.
+        """Return the export's file to the bearer of a valid link or to its owner.
 
         Args:
             export_id: which.
             expires: from the link.
             signature: from the link.
-            user_id: who asks without a link.
+            user_id: the user who asks without a link.
 
         Raises:
             LinkInvalid, LinkExpired: the link is no good, or there is neither link nor user.
             ExportNotFound: there is none, it is another user's, or its file is no longer kept.
             ExportNotReady: there is no file yet.
+            ExportExpired: the file was kept long enough and was removed.
+            ExportForbidden: the owner may no longer see what the file holds.
         """
         if expires is not None or signature is not None:
             self._signer.check(export_id, expires=expires, signature=signature)
             user_id = None
         elif user_id is None:
             raise LinkInvalid("a link or a login is needed")
+        record = await self._finished(export_id, user_id)
+        await self._check_owner(record)
+        return await asyncio.to_thread(self._file_of, record)
+
+    async def open_any_file(self, export_id: str) -> ExportFile:
+        """Return an export's file to an operator, who may have every file.
+
+        Raises:
+            ExportNotFound, ExportNotReady, ExportExpired: as ``open_file``.
+        """
+        return await asyncio.to_thread(self._file_of, await self._finished(export_id, None))
+
+    async def _finished(self, export_id: str, user_id: str | None) -> ExportRecord:
         record = await self.get_export(export_id, user_id)
         if record.status is not ExportStatus.COMPLETED:
             raise ExportNotReady(export_id, record.status)
-        return await asyncio.to_thread(self._file_of, record)
+        if self._is_expired(record):
+            raise ExportExpired(export_id)
+        return record
 
     async def report_event(
         self,
@@ -232,6 +294,19 @@ class ExportService:
         else:
             await self._records.mark_failed(job_id, error or "reported as failed")
         return await self._records.get(job_id)
+
+    def _is_expired(self, record: ExportRecord) -> bool:
+        expires_at = self.expires_at(record)
+        return expires_at is not None and expires_at <= datetime.now(UTC)
+
+    async def _check_owner(self, record: ExportRecord) -> None:
+        """Refuse the file of an owner who was deleted or demoted after it was written."""
+        owner = await self._records.owner_of(record)
+        if owner is None:
+            raise ExportNotFound(record.id, "its user was deleted")
+        dataset = DATASETS.get(record.type)
+        if dataset is not None:
+            dataset.check_owner(owner, record.owner_role)
 
     async def _enqueue(self, record: ExportRecord) -> str | None:
         if not self._gate.is_open:

@@ -14,11 +14,12 @@ from oxcart.exports.errors import ExportError, StorageFull
 from oxcart.exports.writers.hashing import HashingSink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,200}(\.[a-z0-9]{1,10})?")
+_PART = re.compile(rf"\.(?P<key>{_KEY.pattern})\.[0-9a-f]{{16}}\.part")
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _BUFFER_BYTES = 256 * 1024
 
@@ -76,6 +77,10 @@ class Storage(Protocol):
         """Remove the file, if there is one, and what crashed attempts left."""
         ...
 
+    def list_keys(self) -> Iterable[str]:
+        """Return the keys of all files: of published ones and of those that are being written."""
+        ...
+
     def local_path(self, key: str) -> Path | None:
         """Return where the file lies on this machine, or None if it does not."""
         ...
@@ -121,6 +126,15 @@ class LocalStorage:
         """Remove the file; see ``Storage.delete``."""
         self._path(key).unlink(missing_ok=True)
         self._remove_leftovers(key)
+
+    def list_keys(self) -> set[str]:
+        """Return the keys of all files; see ``Storage.list_keys``."""
+        try:
+            names = [path.name for path in self.folder.iterdir()]
+        except FileNotFoundError:
+            return set()
+        keys = (part["key"] if (part := _PART.fullmatch(name)) else name for name in names)
+        return {key for key in keys if _KEY.fullmatch(key)}
 
     def local_path(self, key: str) -> Path:
         """Return where the file lies, or would lie."""

@@ -67,4 +67,5 @@ class Bursts:
         except ConfigError as error:
             raise ProblemError(Kind.BAD_REQUEST, str(error)) from error
         await system.outbox.look()
+        await system.sweeper.try_sweep()
         return await burst.run(worker, system.run_worker)

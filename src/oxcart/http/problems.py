@@ -24,9 +24,11 @@ from oxcart.database.errors import DatabaseUnavailable
 from oxcart.errors import JobNotFound, PayloadError, StoreError
 from oxcart.exports.errors import (
     BadFilter,
+    ExportExpired,
     ExportForbidden,
     ExportNotFound,
     ExportNotReady,
+    IdempotencyKeyReused,
     LinkExpired,
     LinkInvalid,
     UnknownExportType,
@@ -61,6 +63,7 @@ class Kind(Enum):
     REQUEST_TIMEOUT = (408, "request-timeout", "Request timeout", "The request came too slowly.")
     BUSY = (409, "busy", "Busy", "The same is under way; ask again when it is done.")
     NOT_READY = (409, "not-ready", "Not ready", "The export is not finished; ask again later.")
+    EXPORT_EXPIRED = (410, "export-expired", "Export expired", "Ask for the export again.")
     LINK_EXPIRED = (410, "link-expired", "Link expired", "Ask for the export again for a new link.")
     TOO_LARGE = (413, "too-large", "Content too large", "The body is over the limit.")
     UNSUPPORTED_MEDIA_TYPE = (
@@ -68,6 +71,12 @@ class Kind(Enum):
         "unsupported-media-type",
         "Unsupported media type",
         "Bodies are application/json in UTF-8, not compressed.",
+    )
+    KEY_REUSED = (
+        422,
+        "key-reused",
+        "Idempotency key reused",
+        "The idempotency key came with another request before.",
     )
     RANGE_NOT_SATISFIABLE = (416, "range", "Range not satisfiable", "The file is shorter.")
     INTERNAL = (500, "internal", "Internal error", "The log has it under requestId.")
@@ -152,6 +161,8 @@ STATUSES: Mapping[type[Exception], Kind] = {
     ExportForbidden: Kind.FORBIDDEN,
     ExportNotFound: Kind.NOT_FOUND,
     ExportNotReady: Kind.NOT_READY,
+    ExportExpired: Kind.EXPORT_EXPIRED,
+    IdempotencyKeyReused: Kind.KEY_REUSED,
     LinkInvalid: Kind.LINK_INVALID,
     LinkExpired: Kind.LINK_EXPIRED,
     JobNotFound: Kind.NOT_FOUND,

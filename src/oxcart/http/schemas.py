@@ -118,6 +118,10 @@ class ShownExport(_Answer):
     file_url: str | None = Field(description="A signed link that expires; null until COMPLETED.")
     created_at: str
     completed_at: str = Field(default="", description="Absent until COMPLETED or FAILED.")
+    expires_at: str = Field(
+        default="",
+        description="When the file is or was removed; absent until COMPLETED, and if it is kept.",
+    )
 
 
 class ExportAnswer(_Answer):
@@ -229,7 +233,9 @@ def created_export(record: ExportRecord, job_id: str | None) -> CreatedExport:
     return shown
 
 
-def shown_export(record: ExportRecord, file_url: str | None) -> ShownExport:
+def shown_export(
+    record: ExportRecord, *, file_url: str | None, expires_at: datetime | None
+) -> ShownExport:
     """Show an export to its owner."""
     shown = ShownExport(
         id=record.id,
@@ -240,6 +246,8 @@ def shown_export(record: ExportRecord, file_url: str | None) -> ShownExport:
     )
     if record.completed_at is not None:
         shown.completed_at = iso(record.completed_at)
+    if expires_at is not None:
+        shown.expires_at = iso(expires_at)
     return shown
 
 

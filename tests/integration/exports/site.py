@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from oxcart import AppWorker, Job, JsonValue
+    from oxcart.database.users import User
     from oxcart.exports import ExportRecord, RequestedExport, Storage
 
 
@@ -47,9 +48,13 @@ class Site:
         user_id: str = "user_admin",
         filters: Mapping[str, JsonValue] | None = None,
     ) -> RequestedExport:
+        user = await self.user(user_id)
+        return await self.service.request_export(user, type_, filters)
+
+    async def user(self, user_id: str) -> User:
         user = await Users(self.database).get(user_id)
         assert user is not None
-        return await self.service.request_export(user, type_, filters)
+        return user
 
     async def record(self, export_id: str) -> ExportRecord:
         return await self.service.get_export(export_id, None)

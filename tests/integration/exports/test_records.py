@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from oxcart.database import Database
 
 PENDING, PROCESSING, COMPLETED, FAILED = ExportStatus
-WRITTEN: dict[str, Any] = {"file_url": "/f", "rows": 5, "size_bytes": 2**40, "sha256": "ab"}
+WRITTEN: dict[str, Any] = {
+    **{"file_url": "/f", "rows": 5, "size_bytes": 2**40, "sha256": "ab"},
+    "owner_role": "ADMIN",
+}
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import httpx2
@@ -19,9 +20,11 @@ from tests.integration.http.running import (
     until_finished,
     working,
 )
+from tests.support import wait_until
 
 from oxcart.database.tables import export_job
 from oxcart.database.types import ExportStatus
+from oxcart.exports import ExportSweeper, LocalStorage
 from oxcart.http.problems import MEDIA_TYPE
 from oxcart.system import System
 
@@ -138,6 +141,62 @@ async def test_parts_of_a_file_can_be_asked_for(system: System, ada: httpx2.Asyn
     assert head.status_code == 200
     assert head.headers["content-length"] == str(len(whole))
     assert head.content == b""
+
+
+async def test_two_clicks_are_one_export(system: System, ada: httpx2.AsyncClient) -> None:
+    headers = {"idempotency-key": '"click-1"'}
+    body = {"type": "ANALYTICS"}
+    first = await ada.post("/api/exports", json=body, headers=headers)
+    second = await ada.post("/api/exports", json=body, headers=headers)
+    other = await ada.post("/api/exports", json={"type": "USER_DATA"}, headers=headers)
+
+    assert first.json() == second.json()
+    assert "idempotent-replayed" not in first.headers
+    assert second.headers["idempotent-replayed"] == "true"
+    assert other.status_code == 422
+    assert other.json()["type"] == "/docs#key-reused"
+    assert len((await ada.get("/api/exports")).json()["exports"]) == 1
+
+
+async def test_expired_export_has_no_link_and_says_when(
+    system: System, ada: httpx2.AsyncClient, operator: httpx2.AsyncClient
+) -> None:
+    export_id, url = await finish(system, ada)
+    shown = (await ada.get(f"/api/exports/{export_id}")).json()["export"]
+    kept_for = datetime.fromisoformat(shown["expiresAt"]) - datetime.fromisoformat(
+        shown["completedAt"]
+    )
+    assert kept_for == timedelta(days=7)
+    assert (await operator.get(f"/api/exports/{export_id}/file")).status_code == 200
+    async with system.database.write() as connection:
+        await connection.execute(
+            export_job.update().values(completedAt=datetime.now(UTC) - kept_for)
+        )
+
+    assert (await ada.get(url)).status_code == 410
+    assert (await operator.get(f"/api/exports/{export_id}/file")).status_code == 410
+    report = await system.sweeper.sweep()
+
+    assert report.expired_count == 1
+    gone = await ada.get(f"/api/exports/{export_id}/file")
+    assert (gone.status_code, gone.json()["type"]) == (410, "/docs#export-expired")
+    (listed,) = (await ada.get("/api/exports?status=COMPLETED")).json()["exports"]
+    assert listed["fileUrl"] is None
+    assert datetime.fromisoformat(listed["expiresAt"]) <= datetime.now(UTC)
+
+
+async def test_worker_sweeps_by_itself(system: System, ada: httpx2.AsyncClient) -> None:
+    export_id, _ = await finish(system, ada)
+    (path,) = (system.settings.data_dir / "exports").glob(f"{export_id}*")
+    brief = ExportSweeper(
+        system.database,
+        LocalStorage(path.parent),
+        keep_for=timedelta(microseconds=1),
+        interval=timedelta(milliseconds=20),
+    )
+
+    async with working(replace(system, sweeper=brief)):
+        await wait_until(lambda: not path.exists(), within=10, what="the file to be removed")
 
 
 async def test_file_that_is_known_is_not_sent_again(

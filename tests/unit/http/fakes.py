@@ -77,15 +77,22 @@ class FakeExports:
     events: list[tuple[str, str, Any, str | None]] = field(default_factory=list)
     requested: list[tuple[str, str, Any]] = field(default_factory=list)
     next_cursor: str | None = None
+    keys: list[str | None] = field(default_factory=list)
 
     async def request_export(
-        self, user: User, type: str, filters: Mapping[str, Any] | None
+        self,
+        user: User,
+        type: str,
+        filters: Mapping[str, Any] | None,
+        *,
+        idempotency_key: str | None = None,
     ) -> SimpleNamespace:
         self._raise()
         if type != "USER_DATA":
             raise UnknownExportType(type, known=["USER_DATA"])
         self.requested.append((user.id, type, filters))
-        return SimpleNamespace(record=self.record, job_id=self.job_id)
+        self.keys.append(idempotency_key)
+        return SimpleNamespace(record=self.record, job_id=self.job_id, is_repeated=False)
 
     async def count_by_status(self) -> dict[ExportStatus, int]:
         self._raise()
@@ -106,6 +113,13 @@ class FakeExports:
 
     def signed_url(self, record: ExportRecord) -> str | None:
         return None
+
+    def expires_at(self, record: ExportRecord) -> datetime | None:
+        return None
+
+    async def open_any_file(self, export_id: str) -> SimpleNamespace:
+        self._raise()
+        raise LinkInvalid
 
     async def open_file(self, export_id: str, **link: str | None) -> SimpleNamespace:
         self._raise()

@@ -60,7 +60,7 @@ EXPECTED: dict[str, dict[str, int]] = {
     "nobody": REFUSED,
     "wrong key": REFUSED,
     "service for nobody": REFUSED,
-    "operator": ALLOWED | {"create": 401, "list": 401, "file": 401},
+    "operator": ALLOWED | {"create": 401, "list": 401},
     "operator for Ada": ALLOWED,
     "service": REFUSED | {"webhook": 200} | FOR_OPERATORS,
     "service for Ada": ALLOWED | {"e-mail's status": 404} | FOR_OPERATORS,

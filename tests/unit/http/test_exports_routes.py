@@ -12,9 +12,11 @@ from oxcart.database.errors import DatabaseUnavailable
 from oxcart.database.types import ExportStatus
 from oxcart.exports.errors import (
     BadFilter,
+    ExportExpired,
     ExportForbidden,
     ExportNotFound,
     ExportNotReady,
+    IdempotencyKeyReused,
     LinkExpired,
     LinkInvalid,
     StorageFull,
@@ -55,6 +57,29 @@ async def test_export_that_could_not_be_queued_has_no_job_id_and_says_so(
     assert "by itself" in response.json()["message"]
 
 
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        (["7a1c-0"], "7a1c-0"),
+        (['"7a1c-0"'], "7a1c-0"),
+        (["k" * 255], "k" * 255),
+        (["k" * 256], None),
+        ([""], None),
+        (['"'], None),
+        (["two words"], None),
+        (["a", "b"], None),
+    ],
+)
+async def test_idempotency_key_is_taken_in_quotes_or_bare_and_checked(
+    ada: httpx2.AsyncClient, system: FakeSystem, given: list[str], key: str | None
+) -> None:
+    headers = [("idempotency-key", value) for value in given]
+    response = await ada.post("/api/exports", json={"type": "USER_DATA"}, headers=headers)
+
+    assert response.status_code == (400 if key is None else 200)
+    assert system.exports.keys == ([] if key is None else [key])
+
+
 async def test_list_has_the_exports_and_where_the_next_page_begins(
     ada: httpx2.AsyncClient, system: FakeSystem
 ) -> None:
@@ -88,6 +113,8 @@ async def test_finished_export_says_when(ada: httpx2.AsyncClient, system: FakeSy
         (ExportNotFound("export-ada"), 404),
         (ExportNotReady("export-ada", "PENDING"), 409),
         (LinkExpired(), 410),
+        (ExportExpired("export-ada"), 410),
+        (IdempotencyKeyReused("key"), 422),
         (StorageFull("hunter2"), 500),
         (DatabaseUnavailable("hunter2"), 503),
     ],

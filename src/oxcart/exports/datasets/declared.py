@@ -9,6 +9,7 @@ from sqlalchemy import JSON, Boolean, Enum, Float, Integer, Numeric, Text, cast,
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from oxcart.database.types import UtcTimestamp
+from oxcart.database.users import STAFF_ROLES
 from oxcart.exports.errors import ExportForbidden, UnknownFilter
 from oxcart.exports.tabular import Heading, Kind
 
@@ -115,6 +116,24 @@ class Dataset:
                 raise ExportForbidden(
                     f"only the roles ADMIN and STAFF may export {self.type} with {name} {value!r}"
                 )
+
+    def check_owner(self, owner: User, role_at_export: str | None) -> None:
+        """Refuse a finished file to an owner whose rights no longer cover what it holds.
+
+        Args:
+            owner: the owner as of now.
+            role_at_export: the owner's role when the file was written; None if not known.
+
+        Raises:
+            ExportForbidden: the file holds what only staff may see, and the owner is not staff.
+        """
+        holds_staff_rows = self.is_staff_only or (
+            self.public_rows is not None and role_at_export in STAFF_ROLES
+        )
+        if holds_staff_rows and not owner.is_staff:
+            raise ExportForbidden(
+                f"this {self.type} export holds what only the roles ADMIN and STAFF may see"
+            )
 
     def conditions(self, user: User, filters: Mapping[str, JsonValue]) -> list[ColumnElement[bool]]:
         """Return what rows must fulfil, for filters that were checked."""

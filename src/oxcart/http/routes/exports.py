@@ -6,7 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
-from oxcart.exports.service import MAX_PAGE
+from oxcart.exports.records import ExportRecord
+from oxcart.exports.service import MAX_PAGE, ExportFile, ExportService
 from oxcart.http.body import body_of, body_schema
 from oxcart.http.dependencies import (
     CurrentCaller,
@@ -24,15 +25,26 @@ from oxcart.http.schemas import (
     ExportsAnswer,
     ExportsQuery,
     LinkQuery,
+    ShownExport,
     created_export,
     shown_export,
 )
+from oxcart.system import System
 
 WAITING = (
     "The job queue does not answer at the moment. The export was taken in and will start by itself "
     "as soon as the queue is back."
 )
 _EXPORT_ID = re.compile(r"[A-Za-z0-9_-]{1,128}\Z")
+
+_IDEMPOTENCY_KEY = re.compile(r'"(?P<quoted>[!#-\[\]-~]{1,255})"|(?P<bare>[!#-\[\]-~]{1,255})')
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Makes a repeated request harmless: two clicks are one export.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 257},
+}
 
 router = APIRouter(prefix="/api/exports", tags=["exports"])
 
@@ -46,14 +58,27 @@ def _export_id(export_id: Annotated[str, Path(alias="exportId")]) -> str:
 ExportId = Annotated[str, Depends(_export_id)]
 
 
-@router.post("", response_model_exclude_unset=True, openapi_extra=body_schema(ExportRequest))
+@router.post(
+    "",
+    response_model_exclude_unset=True,
+    openapi_extra={**body_schema(ExportRequest), "parameters": [IDEMPOTENCY_KEY]},
+)
 async def create_export(
+    request: Request,
+    response: Response,
     user: CurrentUser,
     system: CurrentSystem,
     body: Annotated[ExportRequest, body_of(ExportRequest)],
 ) -> CreatedExportAnswer:
-    """Ask for an export of the data that the user may see."""
-    requested = await system.exports.request_export(user, body.type, body.filters)
+    """Ask for an export of the data that the user may see.
+
+    A request that is repeated with its ``Idempotency-Key`` within 24 hours makes no second export.
+    """
+    requested = await system.exports.request_export(
+        user, body.type, body.filters, idempotency_key=_idempotency_key(request)
+    )
+    if requested.is_repeated:
+        response.headers["idempotent-replayed"] = "true"
     shown = created_export(requested.record, requested.job_id)
     if requested.job_id is None:
         return CreatedExportAnswer(success=True, export_job=shown, message=WAITING)
@@ -68,7 +93,7 @@ async def list_exports(
     page = await system.exports.list_exports(
         user.id, status=query.status, cursor=query.cursor, limit=MAX_PAGE
     )
-    exports = [shown_export(record, system.exports.signed_url(record)) for record in page.records]
+    exports = [_shown(record, system) for record in page.records]
     return ExportsAnswer(success=True, exports=exports, next_cursor=page.next_cursor)
 
 
@@ -79,8 +104,7 @@ async def get_export(
     """Show one export to its owner or to an operator."""
     owner_id = None if caller.is_operator else user_of(caller).id
     record = await system.exports.get_export(export_id, owner_id)
-    shown = shown_export(record, system.exports.signed_url(record))
-    return ExportAnswer(success=True, export=shown)
+    return ExportAnswer(success=True, export=_shown(record, system))
 
 
 @router.head("/{exportId}/file", include_in_schema=False)
@@ -95,8 +119,34 @@ async def download_export(
 
     The link is the permission, so a request that carries one needs no key.
     """
-    user_id = None if link.is_given else user_of(await authenticate(request)).id
-    file = await system.exports.open_file(
-        export_id, expires=link.expires, signature=link.signature, user_id=user_id
+    return await download(request, await _file(request, export_id, system.exports, link))
+
+
+async def _file(
+    request: Request, export_id: str, exports: ExportService, link: LinkQuery
+) -> ExportFile:
+    if link.is_given:
+        return await exports.open_file(export_id, expires=link.expires, signature=link.signature)
+    caller = await authenticate(request)
+    if caller.is_operator and caller.user is None:
+        return await exports.open_any_file(export_id)
+    return await exports.open_file(export_id, user_id=user_of(caller).id)
+
+
+def _shown(record: ExportRecord, system: System) -> ShownExport:
+    exports = system.exports
+    return shown_export(
+        record, file_url=exports.signed_url(record), expires_at=exports.expires_at(record)
     )
-    return await download(request, file)
+
+
+def _idempotency_key(request: Request) -> str | None:
+    """The request's idempotency key: a quoted string, as the draft has it, or the bare text."""
+    given = request.headers.getlist("idempotency-key")
+    if not given:
+        return None
+    match = _IDEMPOTENCY_KEY.fullmatch(given[0].strip())
+    if len(given) > 1 or match is None:
+        detail = "send one Idempotency-Key of 1 to 255 letters, digits and signs"
+        raise ProblemError(Kind.BAD_REQUEST, detail)
+    return match["quoted"] or match["bare"]
