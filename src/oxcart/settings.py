@@ -86,6 +86,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """API keys that may see and do everything."""
     service_keys: tuple[str, ...] = ()
     """API keys that act for the user named in the header ``X-Oxcart-User``."""
+    sessions: Literal["auto", "off"] = "auto"
+    """Whether the site's session cookies are accepted; ``auto``: if one of its secrets is set."""
+    auth_secret: str | None = None
+    """The secret of Auth.js v5, which encrypts the session tokens."""
+    auth_secret_1: str | None = None
+    auth_secret_2: str | None = None
+    auth_secret_3: str | None = None
+    """Further secrets of Auth.js v5, of which it encrypts with the one of the highest number."""
+    nextauth_secret: str | None = None
+    """The secret of NextAuth v4, which encrypts the session tokens."""
+    old_session_secrets: tuple[str, ...] = ()
+    """Secrets that were replaced; tokens made with them are accepted until they expire."""
+    session_cookies: tuple[str, ...] = ()
+    """The names of the session cookie, if the site does not use the default ones."""
+    session_user_claim: str = "sub"
+    """The claim of a session token that holds the user's id, or ``email``."""
+    trusted_origins: tuple[str, ...] = ()
+    """Origins beside those of ``app_url`` and ``api_url`` whose pages may use a session cookie to
+    change something."""
     signing_secret: str | None = None
     """Signs download links; made and kept in ``data_dir`` in development."""
     max_body_bytes: Positive = 1_048_576
@@ -153,6 +172,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.env == "production"
 
     @property
+    def session_secrets(self) -> tuple[str, ...]:
+        """The secrets that the site's session tokens may be made with, without doubles."""
+        numbered = (self.auth_secret_3, self.auth_secret_2, self.auth_secret_1)
+        given = (*numbered, self.auth_secret, self.nextauth_secret, *self.old_session_secrets)
+        return tuple(dict.fromkeys(secret for secret in given if secret))
+
+    @property
+    def accepts_sessions(self) -> bool:
+        """Whether the site's session cookies are accepted."""
+        return self.sessions != "off" and bool(self.session_secrets)
+
+    @property
     def logs_as_json(self) -> bool:
         """Whether log lines are JSON."""
         return self.log_format == "json" or (self.log_format == "auto" and self.is_production)
@@ -203,6 +234,16 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "api_url": ("OXCART_API_URL",),
     "operator_keys": ("OXCART_OPERATOR_KEYS",),
     "service_keys": ("OXCART_SERVICE_KEYS",),
+    "sessions": ("OXCART_SESSIONS",),
+    "auth_secret": ("AUTH_SECRET",),
+    "auth_secret_1": ("AUTH_SECRET_1",),
+    "auth_secret_2": ("AUTH_SECRET_2",),
+    "auth_secret_3": ("AUTH_SECRET_3",),
+    "nextauth_secret": ("NEXTAUTH_SECRET",),
+    "old_session_secrets": ("OXCART_OLD_SESSION_SECRETS",),
+    "session_cookies": ("OXCART_SESSION_COOKIES",),
+    "session_user_claim": ("OXCART_SESSION_USER_CLAIM",),
+    "trusted_origins": ("OXCART_TRUSTED_ORIGINS",),
     "signing_secret": ("OXCART_SIGNING_SECRET",),
     "max_body_bytes": ("OXCART_MAX_BODY_BYTES",),
     "max_connections": ("OXCART_MAX_CONNECTIONS",),
@@ -236,6 +277,12 @@ SECRET_FIELDS = frozenset(
         "smtp_password",
         "operator_keys",
         "service_keys",
+        "auth_secret",
+        "auth_secret_1",
+        "auth_secret_2",
+        "auth_secret_3",
+        "nextauth_secret",
+        "old_session_secrets",
         "signing_secret",
         "sentry_dsn",
     }

@@ -84,6 +84,8 @@ VALUES = {
     "OXCART_LOG_LEVEL": "debug",
     "OXCART_LOG_FORMAT": "json",
     "OXCART_BROKER": "sqs",
+    "OXCART_SESSIONS": "off",
+    "OXCART_EXPORT_DAYS": "9",
     "SENTRY_DSN": "https://key@some.example/1",
     "OXCART_SENTRY_SAMPLE_RATE": "0.5",
     "OXCART_REDIS_CONNECT_SECONDS": "0.7",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from oxcart._auth.origins import origin_of
 from oxcart._model.ids import check_queue_name
 from oxcart._settings.letterhead import check_app_url, parse_sender
 from oxcart._settings.values import Problem, mask_url
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 MIN_SECRET_CHARS = 16
 """A shorter signing secret can be guessed."""
+MIN_SESSION_CHARS = 32
+"""With a shorter secret of sessions, tokens for any user could be forged by guessing."""
 MIN_KEY_CHARS = 16
 """A shorter API key can be guessed."""
 _IMPLICIT_TLS_PORT = 465
@@ -76,6 +79,7 @@ def problems_of(settings: Settings, needs: Needs) -> Iterator[Problem]:
         yield from letterhead_problems(settings)
     if needs.http:
         yield from key_problems(settings)
+        yield from session_problems(settings)
         yield from metrics_problems(settings)
 
 
@@ -173,8 +177,12 @@ def key_problems(settings: Settings) -> Iterator[Problem]:
         "OXCART_SERVICE_KEYS": settings.service_keys,
     }
     if settings.is_production:
-        if not any(by_variable.values()):
-            yield _missing(" or ".join(by_variable), f"an API key, or nobody gets in; {_MAKE_ONE}")
+        if not any(by_variable.values()) and not settings.accepts_sessions:
+            yield _missing(
+                " or ".join(by_variable),
+                "an API key, or NEXTAUTH_SECRET or AUTH_SECRET, which let the site's users in; "
+                f"without any of them the API refuses every request; {_MAKE_ONE}",
+            )
         for variable, keys in by_variable.items():
             shortest = min(map(len, keys), default=MIN_KEY_CHARS)
             if shortest < MIN_KEY_CHARS:
@@ -188,6 +196,36 @@ def key_problems(settings: Settings) -> Iterator[Problem]:
             "OXCART_SERVICE_KEYS",
             "has a key that OXCART_OPERATOR_KEYS has too: a key cannot have both roles",
         )
+
+
+def session_problems(settings: Settings) -> Iterator[Problem]:
+    """How the site's sessions are read, and which pages may use them."""
+    for origin in settings.trusted_origins:
+        if origin_of(origin) is None:
+            yield Problem(
+                "OXCART_TRUSTED_ORIGINS",
+                f"has {mask_url(origin)!r}, which is not an origin such as https://www.example.org",
+            )
+    if not settings.accepts_sessions or not settings.is_production:
+        return
+    by_variable = {
+        "AUTH_SECRET": (settings.auth_secret,),
+        "AUTH_SECRET_1": (settings.auth_secret_1,),
+        "AUTH_SECRET_2": (settings.auth_secret_2,),
+        "AUTH_SECRET_3": (settings.auth_secret_3,),
+        "NEXTAUTH_SECRET": (settings.nextauth_secret,),
+        "OXCART_OLD_SESSION_SECRETS": settings.old_session_secrets,
+    }
+    for variable, secrets in by_variable.items():
+        shortest = min((len(secret) for secret in secrets if secret), default=MIN_SESSION_CHARS)
+        if shortest < MIN_SESSION_CHARS:
+            yield Problem(
+                variable,
+                f"has a secret of {shortest} characters: whoever guesses it can log in as any "
+                f"user, so in production it needs at least {MIN_SESSION_CHARS} characters, made "
+                "with: openssl rand -base64 32; or set OXCART_SESSIONS=off to refuse the site's "
+                "sessions",
+            )
 
 
 def mail_problems(settings: Settings) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from sqlalchemy import Text, cast, select
 
@@ -12,9 +12,13 @@ from oxcart.database.texts import is_storable
 from oxcart.database.types import Role
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sqlalchemy import Connection, Row, Select
 
     from oxcart.database.engine import Database
+
+    _Columns: TypeAlias = tuple[str, str, str | None, str, datetime | None]
 
 DEFAULT_USER_ID = "user_admin"
 DEFAULT_USER_EMAIL = "admin@cofactor.example"
@@ -33,6 +37,8 @@ class User:
     name: str | None
     role: str
     """One of ``Role``, as text: a role that oxcart does not know has no rights."""
+    suspended_until: datetime | None = None
+    """Until then the user's sessions are not accepted (the column ``lockedUntil``)."""
 
     @property
     def is_staff(self) -> bool:
@@ -56,6 +62,12 @@ class Users:
             return None
         return await self._first(_users().where(table.c.id == user_id))
 
+    async def find_by_email(self, email: str) -> User | None:
+        """Return the user of that e-mail address, or None."""
+        if not is_storable(email):
+            return None
+        return await self._first(_users().where(table.c.email == email))
+
     async def default_user(self) -> User | None:
         """Return the sample data's administrator, or None when the database is not the sample."""
         query = _users().where(
@@ -65,7 +77,7 @@ class Users:
         )
         return await self._first(query)
 
-    async def _first(self, query: Select[str, str, str | None, str]) -> User | None:
+    async def _first(self, query: Select[*_Columns]) -> User | None:
         async with self._database.read() as connection:
             return _as_user((await connection.execute(query)).first())
 
@@ -75,11 +87,19 @@ def find_user(connection: Connection, user_id: str) -> User | None:
     return _as_user(connection.execute(_users().where(table.c.id == user_id)).first())
 
 
-def _users() -> Select[str, str, str | None, str]:
+def _users() -> Select[*_Columns]:
     # As text: an application may have roles that are not in our enum.
     role = cast(table.c.role, Text).label("role")
-    return select(table.c.id, table.c.email, table.c.name, role)
+    return select(table.c.id, table.c.email, table.c.name, role, table.c.lockedUntil)
 
 
-def _as_user(row: Row[str, str, str | None, str] | None) -> User | None:
-    return None if row is None else User(id=row.id, email=row.email, name=row.name, role=row.role)
+def _as_user(row: Row[*_Columns] | None) -> User | None:
+    if row is None:
+        return None
+    return User(
+        id=row.id,
+        email=row.email,
+        name=row.name,
+        role=row.role,
+        suspended_until=row.lockedUntil,
+    )

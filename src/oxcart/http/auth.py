@@ -6,42 +6,61 @@
 * In development a request without a key acts for the sample data's administrator, if it comes from
   a program on this machine (``local_requests``) and the settings allow it
   (``_settings.default_user``).
+* A session cookie of the site acts for its user. A request of a cookie that may change something
+  must come from a page of a trusted origin (``oxcart._auth.origins``).
 
-A key that is wrong is refused, it never falls back to the default user.
+A key or a cookie that is wrong is refused, it never falls back to another method.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from oxcart._auth.identity import CredentialRejected
+from oxcart._auth.origins import TrustedOrigins
 from oxcart._settings.default_user import why_no_default_user
 from oxcart._settings.rules import key_problems
 from oxcart._settings.values import refusal
 from oxcart.http.body import is_storable
 from oxcart.http.local_requests import is_local
 from oxcart.http.problems import Kind, ProblemError
+from oxcart.http.sessions import SiteSessions
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from oxcart._auth.identity import Identity
     from oxcart.database.users import User
     from oxcart.settings import Settings
 
+log = logging.getLogger("oxcart.http")
+
 USER_HEADER = "x-oxcart-user"
 MAX_USER_ID_CHARS = 200
-_WANTED = "send an API key as Authorization: Bearer <key>"
+MAX_SHOWN_ORIGIN_CHARS = 200
+_CROSS_SITE = (
+    "a session cookie changes something only for a page of this site: the request has no "
+    "Sec-Fetch-Site: same-origin, and its Origin is missing or not trusted (OXCART_TRUSTED_ORIGINS)"
+)
 
 
 class Role(StrEnum):
-    """What a caller's key is."""
+    """What a caller may do."""
 
     OPERATOR = "operator"
+    """Everything. By a key."""
     SERVICE = "service"
+    """Act for any user. By a key."""
+    USER = "user"
+    """Act for one user. By a session of the site."""
     DEFAULT_USER = "default-user"
+    """Act for the sample data's first user. By being on this machine, in development."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +77,8 @@ class Caller:
 
     @property
     def has_key(self) -> bool:
-        """Whether the caller has shown a key, rather than being let in by development."""
-        return self.role is not Role.DEFAULT_USER
+        """Whether the caller has shown a key, rather than acting as a user."""
+        return self.role in (Role.OPERATOR, Role.SERVICE)
 
 
 class UserDirectory(Protocol):
@@ -67,6 +86,10 @@ class UserDirectory(Protocol):
 
     async def get(self, user_id: str) -> User | None:
         """Find a user by id."""
+        ...
+
+    async def find_by_email(self, email: str) -> User | None:
+        """Find a user by e-mail address."""
         ...
 
     async def default_user(self) -> User | None:
@@ -91,6 +114,10 @@ class Authenticator:
             raise refusal(problems)
         self._users = users
         self._why_no_default_user = why_no_default_user(settings)
+        self._sessions = SiteSessions(settings)
+        self._origins = TrustedOrigins(
+            (settings.app_url, settings.base_url, *settings.trusted_origins)
+        )
         self._is_development = settings.env == "development"
         self._digests = [
             *((_digest(key), Role.OPERATOR) for key in settings.operator_keys),
@@ -101,18 +128,64 @@ class Authenticator:
         """Return the caller.
 
         Raises:
-            ProblemError: 401, without a hint at which part of a key was wrong.
+            ProblemError: 401, without a hint at which part of a key was wrong; 403 for a request of
+                another site's page.
         """
+        try:
+            return await self._authenticate(request)
+        except CredentialRejected as error:
+            fact = {"request_id": request.scope.get("oxcart.request_id"), "reason": str(error)}
+            log.info("http.credential_rejected", extra=fact)
+            raise self._unauthenticated(str(error)) from error
+
+    async def _authenticate(self, request: Request) -> Caller:
         key = _presented_key(request)
         if key is not None:
             return Caller(role=self._role_of(key), user=await self._named_user(request))
         if USER_HEADER in request.headers:
-            raise _unauthenticated("X-Oxcart-User needs a key beside it")
+            raise self._unauthenticated("X-Oxcart-User needs a key beside it")
+        identity = await self._sessions.identify(request)
+        if identity is not None:
+            return await self._user_caller(request, identity)
         if self._is_development and is_local(request):
             if self._why_no_default_user is not None:
-                raise _unauthenticated(f"{_WANTED}: {self._why_no_default_user}")
+                raise self._unauthenticated(
+                    f"the request carries no credential, and {self._why_no_default_user}"
+                )
             return Caller(role=Role.DEFAULT_USER, user=await self._users.default_user())
-        raise _unauthenticated(_WANTED)
+        raise self._unauthenticated("the request carries no credential")
+
+    async def _user_caller(self, request: Request, identity: Identity) -> Caller:
+        if identity.is_from_cookie and not self._origins.allow(request.method, request.headers):
+            fact = {
+                "request_id": request.scope.get("oxcart.request_id"),
+                "origin": request.headers.get("origin", "")[:MAX_SHOWN_ORIGIN_CHARS],
+            }
+            log.warning("http.cross_site_refused", extra=fact)
+            raise ProblemError(Kind.CROSS_SITE, _CROSS_SITE)
+        user = await self._find_user(identity)
+        if user is None:
+            raise CredentialRejected("the user of the session does not exist any more")
+        if user.suspended_until is not None and user.suspended_until > datetime.now(UTC):
+            raise CredentialRejected("the user of the session is suspended")
+        return Caller(role=Role.USER, user=user)
+
+    async def _find_user(self, identity: Identity) -> User | None:
+        if identity.user_id is not None:
+            if len(identity.user_id) > MAX_USER_ID_CHARS:
+                return None
+            return await self._users.get(identity.user_id)
+        return None if identity.email is None else await self._users.find_by_email(identity.email)
+
+    def _unauthenticated(self, detail: str) -> ProblemError:
+        accepted = ["an API key as Authorization: Bearer <key> or X-API-Key: <key>"]
+        if self._sessions.is_enabled:
+            accepted.append("the site's session cookie")
+        return ProblemError(
+            Kind.UNAUTHENTICATED,
+            f"{detail}; accepted: {', or '.join(accepted)}",
+            www_authenticate='Bearer realm="oxcart"',
+        )
 
     def _role_of(self, key: str) -> Role:
         digest = _digest(key)
@@ -121,7 +194,7 @@ class Authenticator:
             if hmac.compare_digest(known, digest):
                 found = role
         if found is None:
-            raise _unauthenticated("the API key is wrong")
+            raise self._unauthenticated("the API key is wrong")
         return found
 
     async def _named_user(self, request: Request) -> User | None:
@@ -145,20 +218,16 @@ def _presented_key(request: Request) -> str | None:
     """The key that was sent.
 
     Raises:
-        ProblemError: 401 for a scheme other than Bearer, an empty key, or two different keys.
+        CredentialRejected: a scheme other than Bearer, an empty key, or two different keys.
     """
     keys = {value.strip() for value in request.headers.getlist("x-api-key")}
     for value in request.headers.getlist("authorization"):
         scheme, _, key = value.partition(" ")
         if scheme.lower() != "bearer":
-            raise _unauthenticated("only Authorization: Bearer <key> is known")
+            raise CredentialRejected("Authorization has a scheme other than Bearer")
         keys.add(key.strip())
     if not keys:
         return None
     if len(keys) > 1 or "" in keys:
-        raise _unauthenticated("send one API key")
+        raise CredentialRejected("the request carries an empty API key, or two different ones")
     return keys.pop()
-
-
-def _unauthenticated(detail: str) -> ProblemError:
-    return ProblemError(Kind.UNAUTHENTICATED, detail, www_authenticate='Bearer realm="oxcart"')

@@ -27,10 +27,19 @@ _OPEN_PATHS = ("/api/health", "/api/health/live")
 _LINK_PATHS = ("/api/exports/{exportId}/file",)
 _REQUESTS = (ExportRequest, WebhookEvent)
 _KEYS: list[dict[str, list[str]]] = [{"operatorOrServiceKey": []}, {"apiKeyHeader": []}]
+_USER_PREFIXES = ("/api/exports", "/api/queues/status/")
+"""Routes that act for a user, for which a session of the site is enough."""
 
 _SECURITY_SCHEMES = {
     "operatorOrServiceKey": {"type": "http", "scheme": "bearer"},
     "apiKeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "siteSession": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "next-auth.session-token",
+        "description": "The session cookie of NextAuth v4 or Auth.js v5, under any of its names. "
+        "Requests that change something must also come from a page of a trusted origin.",
+    },
 }
 _PROBLEM_SCHEMA = {
     "type": "object",
@@ -87,7 +96,11 @@ def complete_openapi(document: dict[str, Any]) -> dict[str, Any]:
         operation["responses"].pop("422", None)
         operation["responses"]["default"] = _problem_response()
         if path not in _OPEN_PATHS:
-            operation["security"] = [*_KEYS, {}] if path in _LINK_PATHS else _KEYS
+            operation["security"] = [
+                *_KEYS,
+                *([{"siteSession": []}] if path.startswith(_USER_PREFIXES) else []),
+                *([{}] if path in _LINK_PATHS else []),
+            ]
             operation.setdefault("parameters", []).append(_USER_HEADER)
     return document
 

@@ -20,6 +20,8 @@ CACHE = Path(__file__).parents[3] / ".cache" / "interop-node"
 OLDEST_NODE = 18
 INSTALL_S = 100
 MANIFESTS = ("package.json", "package-lock.json")
+OPTIONS = ".npmrc"
+"""npm's options of a folder, if it has any."""
 
 _OUR_FAULTS = frozenset({"EUSAGE", "EJSONPARSE", "EINTEGRITY"})
 """What npm says when the manifests are wrong; anything else is about the machine or the network."""
@@ -107,8 +109,9 @@ def _install_into(target: Path, node: Node, sources: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent) as name:
         folder = Path(name) / "installed"
         folder.mkdir()
-        for file in MANIFESTS:
-            shutil.copy(sources / file, folder)
+        for file in (*MANIFESTS, OPTIONS):
+            if file != OPTIONS or (sources / file).exists():
+                shutil.copy(sources / file, folder)
         _run_npm(node, folder)
         # Moved when it is whole, so that a run that is cut short leaves nothing to trip over.
         folder.rename(target)

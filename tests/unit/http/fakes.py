@@ -63,6 +63,9 @@ class FakeUsers:
     async def get(self, user_id: str) -> User | None:
         return next((user for user in self.known if user.id == user_id), None)
 
+    async def find_by_email(self, email: str) -> User | None:
+        return next((user for user in self.known if user.email == email), None)
+
     async def default_user(self) -> User | None:
         return next(iter(self.known), None)
 

@@ -8,6 +8,7 @@ import pytest
 from starlette.requests import Request
 from tests.unit.http.fakes import ADA, BOB, OPERATOR_KEY, SERVICE_KEY, FakeUsers, make_settings
 
+from oxcart._settings.rules import session_problems
 from oxcart.errors import ConfigError
 from oxcart.http.auth import Authenticator, Role
 from oxcart.http.local_requests import is_local
@@ -217,6 +218,34 @@ def test_production_without_a_key_does_not_start() -> None:
 
     with pytest.raises(ConfigError, match="OXCART_OPERATOR_KEYS or OXCART_SERVICE_KEYS"):
         Authenticator(settings, FakeUsers())
+
+
+def test_production_with_the_sites_secret_needs_no_key() -> None:
+    settings = make_settings(
+        env="production", operator_keys=(), service_keys=(), auth_secret="s" * 32
+    )
+
+    Authenticator(settings, FakeUsers())
+
+
+@pytest.mark.parametrize("field", ["nextauth_secret", "auth_secret", "auth_secret_2"])
+def test_short_secret_of_sessions_is_a_problem_in_production(field: str) -> None:
+    """A guessed secret logs in as any user."""
+    settings = make_settings(env="production", **{field: "short-secret"})
+
+    (problem,) = session_problems(settings)
+
+    assert problem.variable == field.upper()
+    assert "short-secret" not in problem.text
+    assert not list(session_problems(make_settings(**{field: "short-secret"})))
+
+
+def test_trusted_origin_that_is_no_origin_is_a_problem() -> None:
+    settings = make_settings(trusted_origins=("https://a.example", "www.example.org"))
+
+    (problem,) = session_problems(settings)
+
+    assert "'www.example.org'" in str(problem)
 
 
 def test_production_with_a_short_key_does_not_start_and_does_not_show_it() -> None:

@@ -1,0 +1,1 @@
+"""Authentication methods, without knowledge of any application."""
