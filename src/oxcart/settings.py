@@ -86,8 +86,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """API keys that may see and do everything."""
     service_keys: tuple[str, ...] = ()
     """API keys that act for the user named in the header ``X-Oxcart-User``."""
-    sessions: Literal["auto", "off"] = "auto"
-    """Whether the site's session cookies are accepted; ``auto``: if one of its secrets is set."""
+    sessions: Literal["auto", "jwt", "database", "off"] = "auto"
+    """Which session cookies of the site are accepted; ``auto``: encrypted tokens and sessions in
+    the database, if one of the site's secrets is set."""
     auth_secret: str | None = None
     """The secret of Auth.js v5, which encrypts the session tokens."""
     auth_secret_1: str | None = None
@@ -181,6 +182,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def accepts_sessions(self) -> bool:
         """Whether the site's session cookies are accepted."""
+        if self.sessions == "database":
+            return True
         return self.sessions != "off" and bool(self.session_secrets)
 
     @property

@@ -206,7 +206,12 @@ def session_problems(settings: Settings) -> Iterator[Problem]:
                 "OXCART_TRUSTED_ORIGINS",
                 f"has {mask_url(origin)!r}, which is not an origin such as https://www.example.org",
             )
-    if not settings.accepts_sessions or not settings.is_production:
+    if settings.sessions == "jwt" and not settings.session_secrets:
+        yield Problem(
+            "OXCART_SESSIONS",
+            "is 'jwt', and the site's secret is missing: set NEXTAUTH_SECRET or AUTH_SECRET",
+        )
+    if settings.sessions not in ("auto", "jwt") or not settings.is_production:
         return
     by_variable = {
         "AUTH_SECRET": (settings.auth_secret,),

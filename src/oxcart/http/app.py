@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from oxcart._settings.default_user import why_no_default_user
+from oxcart.database.site_sessions import StoredSessions
 from oxcart.database.users import DEFAULT_USER_ID, Users
 from oxcart.errors import OxcartError
 from oxcart.http.auth import Authenticator
@@ -67,7 +68,9 @@ def create_app(system: System) -> FastAPI:
     if why_no_default_user(system.settings) is None:
         log.warning("default_user.enabled", extra={"user_id": DEFAULT_USER_ID})
     app.state.system = system
-    app.state.authenticator = Authenticator(system.settings, Users(system.database))
+    app.state.authenticator = Authenticator(
+        system.settings, Users(system.database), StoredSessions(system.database)
+    )
     app.state.health = HealthProbe(system)
     app.state.jobs = Jobs(system.app)
     app.state.bursts = Bursts(system)

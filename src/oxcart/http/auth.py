@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from oxcart._auth.identity import Identity
     from oxcart.database.users import User
+    from oxcart.http.sessions import SessionStore
     from oxcart.settings import Settings
 
 log = logging.getLogger("oxcart.http")
@@ -103,18 +104,21 @@ class Authenticator:
     Args:
         settings: the keys and the environment.
         users: where users are looked up.
+        sessions: where the site keeps sessions in its database.
 
     Raises:
         ConfigError: production without a key or with one that is too short; a key in both roles.
     """
 
-    def __init__(self, settings: Settings, users: UserDirectory) -> None:
+    def __init__(
+        self, settings: Settings, users: UserDirectory, sessions: SessionStore | None = None
+    ) -> None:
         problems = tuple(key_problems(settings))
         if problems:
             raise refusal(problems)
         self._users = users
         self._why_no_default_user = why_no_default_user(settings)
-        self._sessions = SiteSessions(settings)
+        self._sessions = SiteSessions(settings, sessions)
         self._origins = TrustedOrigins(
             (settings.app_url, settings.base_url, *settings.trusted_origins)
         )

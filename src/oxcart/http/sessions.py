@@ -1,8 +1,13 @@
-"""Sessions of the site: the cookie that NextAuth set authenticates its user here too."""
+"""Sessions of the site: the cookie that NextAuth set authenticates its user here too.
+
+The cookie holds an encrypted token (strategy ``jwt``), or the key of a row of the table ``Session``
+(strategy ``database``).
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
 
 from oxcart._auth.cookies import parse_cookies, session_tokens
 from oxcart._auth.identity import CredentialRejected, Identity
@@ -13,7 +18,16 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from oxcart.database.site_sessions import StoredSession
     from oxcart.settings import Settings
+
+
+class SessionStore(Protocol):
+    """The part of ``oxcart.database.site_sessions.StoredSessions`` that is used here."""
+
+    async def get(self, token: str) -> StoredSession | None:
+        """Find a session by the token in its cookie."""
+        ...
 
 
 class SiteSessions:
@@ -21,18 +35,21 @@ class SiteSessions:
 
     Args:
         settings: the site's secrets, the cookies' names and the claim that holds the user's id.
+        store: the sessions in the database; None: only encrypted tokens are accepted.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, store: SessionStore | None = None) -> None:
         self._names = settings.session_cookies or COOKIE_NAMES
         self._user_claim = settings.session_user_claim
-        secrets = settings.session_secrets
-        self._tokens = SessionTokens(secrets) if settings.accepts_sessions else None
+        self._is_enabled = settings.accepts_sessions
+        secrets = settings.session_secrets if settings.sessions in ("auto", "jwt") else ()
+        self._tokens = SessionTokens(secrets) if secrets else None
+        self._store = store if settings.sessions in ("auto", "database") else None
 
     @property
     def is_enabled(self) -> bool:
         """Whether session cookies are accepted."""
-        return self._tokens is not None
+        return self._is_enabled
 
     async def identify(self, request: Request) -> Identity | None:
         """Return the user of the request's session cookie, or None if it has no such cookie.
@@ -54,9 +71,18 @@ class SiteSessions:
         return None
 
     async def _identify(self, name: str, token: str) -> Identity:
-        if self._tokens is None or not is_encrypted(token):
+        if is_encrypted(token):
+            if self._tokens is None:
+                raise CredentialRejected("the session cookie holds a token, not a database session")
+            return self._identity(self._tokens.claims(token, name))
+        if self._store is None:
             raise CredentialRejected("the session cookie does not hold an encrypted token")
-        return self._identity(self._tokens.claims(token, name))
+        session = await self._store.get(token)
+        if session is None:
+            raise CredentialRejected("the session does not exist, or was ended: log in again")
+        if session.expires_at <= datetime.now(UTC):
+            raise CredentialRejected("the session has expired: log in again")
+        return Identity(user_id=session.user_id)
 
     def _identity(self, claims: Mapping[str, Any]) -> Identity:
         value, email = claims.get(self._user_claim), claims.get("email")
