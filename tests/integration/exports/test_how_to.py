@@ -33,11 +33,13 @@ def test_every_snippet_runs(
 
     for snippet in SNIPPETS:
         exec(compile(snippet, str(GUIDE), "exec"), scope)  # noqa: S102  # our own documentation
-    users, url, status, link, repeated = capsys.readouterr().out.splitlines()
+    users, url, status, link, repeated, cell, undone = capsys.readouterr().out.splitlines()
     assert users == "5000 users"
     assert re.fullmatch(r"COMPLETED \d{4} rows", status)
     assert link.startswith(url + "?expires=")
     assert repeated == "True True"
+    assert cell == repr("'=1+1\n'- a list")
+    assert undone == "True"
 
 
 def test_table_of_exports_is_true() -> None:

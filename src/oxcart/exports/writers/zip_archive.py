@@ -84,7 +84,7 @@ def _manifest(files: list[dict[str, Any]], origin: Origin) -> bytes:
         "csv": {
             "encoding": "utf-8",
             "formulaGuard": True,
-            "formulaGuardNote": "a text that a spreadsheet would run begins with an apostrophe",
+            "formulaGuardNote": "an apostrophe stands where a text could begin a formula",
         },
         "files": files,
     }
