@@ -11,11 +11,13 @@ from types import MappingProxyType
 from typing import Any, ParamSpec, TypeVar, overload
 
 from oxcart import sync
+from oxcart._engine import option_checks
 from oxcart._engine.environment import prefix_or_default
 from oxcart._engine.extensions import Extensions, FailureHook, Surroundings
 from oxcart._engine.handler import Handlers
 from oxcart._engine.locating import locate
 from oxcart._engine.middleware import Middleware, checked
+from oxcart._engine.option_checks import MaxStalled
 from oxcart._engine.queue_worker import WorkerOptions
 from oxcart._engine.redaction import redact
 from oxcart._engine.retry_policy import (
@@ -268,7 +270,7 @@ class App(Closing, Extensions):
         grace: Duration = "30s",
         lock: Duration = "30s",
         stalled_interval: Duration = "30s",
-        max_stalled: int = 1,
+        max_stalled: MaxStalled = None,
         max_started_attempts: int | None = None,
         unknown_job_timeout: Duration | None = None,
         limiter: RateLimit | None = None,
@@ -285,12 +287,11 @@ class App(Closing, Extensions):
             grace: how long running jobs may go on when it is stopped.
             lock: how long a job stays locked without being renewed.
             stalled_interval: time between two checks for jobs of vanished workers.
-            max_stalled: how often a job may be recovered before it is failed.
-            max_started_attempts: how often a job may be started before it is failed; default: any
-                number.
+            max_stalled: how many deaths of its process a job is forgiven; ``"attempts"``: each
+                uses up an attempt; default: ``OXCART_MAX_STALLED``, else 1.
+            max_started_attempts: how often a job may be started; default: any number.
             unknown_job_timeout: how long a job whose name or payload this worker does not know is
-                put back for other workers before it is failed; ``"0s"``: it is failed at once;
-                default: ``OXCART_UNKNOWN_JOB_SECONDS``, else 6 hours.
+                put back until it fails; default: ``OXCART_UNKNOWN_JOB_SECONDS``, else 6 hours.
             limiter: how many jobs of each queue are started in a time, counted over all workers.
             metrics: how many minutes of figures of finished jobs are kept; default: none.
             keep_completed: retention for completed jobs without an option of their own, as Node
@@ -330,7 +331,7 @@ class App(Closing, Extensions):
             options=WorkerOptions(
                 name="",
                 stalled_interval_ms=to_ms(stalled_interval, what="stalled_interval"),
-                max_stalled=max_stalled,
+                max_stalled=option_checks.stalled_limit(max_stalled),
                 limiter=limiter,
                 metrics=metrics,
                 max_started_attempts=max_started_attempts,

@@ -126,6 +126,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The version of the application that runs, such as a Git commit; shown with its workers."""
     unknown_job_seconds: NotNegative = 21_600
     """How long a job that no worker knows is put back before it fails; 0: it fails at once."""
+    max_stalled: NotNegative | Literal["attempts"] = 1
+    """How many deaths of its process a job is forgiven; "attempts": each uses up an attempt."""
     processes: NotNegative = 1
     """How many processes a worker runs jobs in; 0: in its own, which nobody watches over."""
     frozen_seconds: Positive = 90
@@ -258,6 +260,7 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "grace_seconds": ("OXCART_GRACE_SECONDS",),
     "build": ("OXCART_BUILD",),
     "unknown_job_seconds": ("OXCART_UNKNOWN_JOB_SECONDS",),
+    "max_stalled": ("OXCART_MAX_STALLED",),
     "processes": ("OXCART_PROCESSES",),
     "frozen_seconds": ("OXCART_FROZEN_SECONDS",),
     "start_seconds": ("OXCART_START_SECONDS",),

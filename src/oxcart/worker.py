@@ -12,6 +12,7 @@ from dataclasses import replace
 from os import PathLike
 
 from oxcart._engine import extensions as ext
+from oxcart._engine import option_checks
 from oxcart._engine.build import build_of
 from oxcart._engine.claim import Claim, Guardian, Nobody
 from oxcart._engine.context import JobContext
@@ -21,7 +22,7 @@ from oxcart._engine.locating import locate
 from oxcart._engine.lock_keeper import LockKeeper
 from oxcart._engine.loop_monitor import LoggedLoopReports, LoopMonitor, LoopReports
 from oxcart._engine.middleware import Middleware, checked, compose
-from oxcart._engine.option_checks import at_least, check_options, connection_safe
+from oxcart._engine.option_checks import MaxStalled
 from oxcart._engine.outcome_log import OnWritten
 from oxcart._engine.queue_worker import ID_BYTES, QueueWorker, WorkerOptions
 from oxcart._engine.registrar import Registrar, records_of
@@ -87,7 +88,7 @@ class WorkerGroup:
                     f"concurrency of queue {queue!r} is {places}; it must be 1 or more"
                 )
             check_slots(store.location, QueueKeys(prefix, queue))
-        self.name = connection_safe(name or f"{socket.gethostname()}-{os.getpid()}")
+        self.name = option_checks.connection_safe(name or f"{socket.gethostname()}-{os.getpid()}")
         self.build = build_of(build)
         """The version of the application that it runs; empty if it is not known."""
         self._store = store
@@ -95,9 +96,9 @@ class WorkerGroup:
         self._handlers = handlers
         self._concurrency = concurrency
         self._grace_s = to_seconds(grace, what="grace")
-        self._lock_ms = at_least("lock", to_ms(lock, what="lock"))
+        self._lock_ms = option_checks.at_least("lock", to_ms(lock, what="lock"))
         if options is not None:
-            check_options(options)
+            option_checks.check_options(options)
         self._options = replace(options or WorkerOptions(name=""), name=self.name, build=self.build)
         self._holder = secrets.token_hex(ID_BYTES)
         self._supply = supply
@@ -284,12 +285,11 @@ class Worker(WorkerGroup):
         grace: how long running jobs may go on when it is stopped.
         lock: how long a job stays locked without being renewed.
         stalled_interval: time between two checks for jobs of vanished workers.
-        max_stalled: how often a job may be recovered before it is failed.
-        max_started_attempts: how often a job may be started before it is failed; default: any
-            number.
-        unknown_job_timeout: how long a job whose name has no handler here is put back for other
-            workers before it is failed; ``"0s"``: it is failed at once; default:
-            ``OXCART_UNKNOWN_JOB_SECONDS``, else 6 hours.
+        max_stalled: how many deaths of its process a job is forgiven; ``"attempts"``: each uses up
+            an attempt; default: ``OXCART_MAX_STALLED``, else 1.
+        max_started_attempts: how often a job may be started; default: any number.
+        unknown_job_timeout: how long a job whose name has no handler here is put back for others
+            until it fails; ``"0s"``: at once; default: ``OXCART_UNKNOWN_JOB_SECONDS``, else 6 h.
         limiter: how many jobs are started in a time, counted over all workers of the queue.
         metrics: how many minutes of figures of finished jobs are kept; default: none.
         middlewares: what runs around each job, the first outermost; see ``App.middleware``.
@@ -324,7 +324,7 @@ class Worker(WorkerGroup):
         grace: Duration = "30s",
         lock: Duration = "30s",
         stalled_interval: Duration = "30s",
-        max_stalled: int = 1,
+        max_stalled: MaxStalled = None,
         max_started_attempts: int | None = None,
         unknown_job_timeout: Duration | None = None,
         limiter: RateLimit | None = None,
@@ -366,7 +366,7 @@ class Worker(WorkerGroup):
             options=WorkerOptions(
                 name="",
                 stalled_interval_ms=to_ms(stalled_interval, what="stalled_interval"),
-                max_stalled=max_stalled,
+                max_stalled=option_checks.stalled_limit(max_stalled),
                 keep_completed=keep_completed,
                 keep_failed=keep_failed,
                 limiter=limiter,

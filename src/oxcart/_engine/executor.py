@@ -69,6 +69,7 @@ class Executor:
         keep_completed: retention for jobs that have no option of their own.
         keep_failed: the same for failed ones.
         max_started_attempts: how often a job may be taken before it fails; ``None``: any number.
+        deaths_use_attempts: whether a death of its process uses up one of a job's attempts.
         seen_by: the worker that it belongs to, as it is noted with jobs that it cannot run.
         unknown_timeout_ms: how long after it was first seen such a job fails; 0: at once.
         iterations: makes the next jobs of schedulers.
@@ -84,6 +85,7 @@ class Executor:
         keep_completed: Retention = Retention.ALL,
         keep_failed: Retention = Retention.ALL,
         max_started_attempts: int | None = None,
+        deaths_use_attempts: bool = False,
         seen_by: SeenBy | None = None,
         unknown_timeout_ms: int = 0,
         iterations: IterationMaker | None = None,
@@ -95,6 +97,7 @@ class Executor:
         self._keep_completed = keep_completed
         self._keep_failed = keep_failed
         self._max_started_attempts = max_started_attempts
+        self._deaths_use_attempts = deaths_use_attempts
         self._iterations = iterations or IterationMaker(store, keys, ServerClock())
         self._random = random
         self.hooks = handlers.hooks
@@ -295,10 +298,14 @@ class Executor:
         return decide(
             failure,
             attempts_made=record.attempts_made,
-            max_attempts=record.options.max_attempts,
+            max_attempts=record.options.max_attempts - self._deaths_of(record),
             backoff=record.options.backoff,
             random=self._random,
         )
+
+    def _deaths_of(self, record: JobRecord) -> int:
+        """How many of a job's attempts were used up by deaths of its process."""
+        return record.stalled_count if self._deaths_use_attempts else 0
 
 
 def _terms(options: JobOptions, keep: Retention) -> Terms:

@@ -40,6 +40,8 @@ OVERDUE_CHECK_S = 1.0
 PASS_ON_S = 1.0
 NOTHING_RUNS_S = 2.0
 """How long a step in flight is waited for when nothing runs."""
+BY_ATTEMPTS = -1
+"""Value of ``max_stalled``: deaths of its process use up a job's attempts."""
 ID_BYTES = 8
 """Random bytes in a worker's id, and as many more in that of each of its lanes."""
 
@@ -53,7 +55,8 @@ class WorkerOptions:
         concurrency: how many jobs run at a time.
         block_s: how long it waits for a marker before it looks for work by itself.
         stalled_interval_ms: time between two stalled checks of the fleet.
-        max_stalled: how often a job may be recovered before it is failed.
+        max_stalled: how many deaths of its process a job is forgiven; ``BY_ATTEMPTS``: as many as
+            it has attempts left.
         keep_completed: retention for jobs without an option of their own.
         keep_failed: the same for failed ones.
         limiter: how many jobs are started in a time, by all workers that have such a limit.
@@ -157,6 +160,7 @@ class QueueWorker:
             keep_completed=options.keep_completed,
             keep_failed=options.keep_failed,
             max_started_attempts=options.max_started_attempts,
+            deaths_use_attempts=options.max_stalled == BY_ATTEMPTS,
             seen_by=seen_by,
             unknown_timeout_ms=options.unknown_job_timeout_ms,
             iterations=iterations,

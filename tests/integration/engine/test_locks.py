@@ -284,6 +284,24 @@ async def test_server_that_stands_still_for_less_than_the_lock_costs_nothing(
     assert [job.id] == runs
 
 
+async def test_death_of_its_process_uses_up_an_attempt_where_that_is_wanted(
+    app: App, queue: Queue, valkey: redis.Redis, prefix: str
+) -> None:
+    runs: list[int] = []
+
+    @app.job(attempts=3)
+    async def work() -> None:
+        runs.append(len(runs))
+        raise ValueError("always")
+
+    job = await work.enqueue()
+    valkey.hset(f"{prefix}:default:{job.id}", "stc", "1")
+    async with running(app.worker(**QUICK, max_stalled="attempts")):
+        failed = await is_in(queue, job, JobState.FAILED)
+
+    assert (2, 2) == (len(runs), failed.attempts_made)
+
+
 async def test_job_whose_lock_is_lost_again_and_again_fails_without_being_run_again(
     app: App, queue: Queue, valkey: redis.Redis, prefix: str
 ) -> None:

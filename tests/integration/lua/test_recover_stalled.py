@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from tests.integration.lua.keyspace import NOW, Keyspace, Table, job, record
 
+from oxcart._engine.queue_worker import BY_ATTEMPTS
 from oxcart._store.calls.holding import recover_stalled
 from oxcart._store.calls.registry import beat
 
@@ -153,6 +154,27 @@ async def test_job_of_a_scheduler_that_is_gone_is_not(space: Keyspace) -> None:
     await check(space)
 
     assert space.read()["1"]["defa"] == REASON
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_failed"),
+    [
+        ({"opts": '{"attempts":3}'}, False),
+        ({"opts": '{"attempts":3}', "stc": "1"}, False),
+        ({"opts": '{"attempts":3}', "stc": "2"}, True),
+        ({"opts": '{"attempts":3}', "stc": "1", "atm": "1"}, True),
+        ({}, True),
+        ({"opts": "{"}, True),
+    ],
+)
+async def test_each_death_uses_up_an_attempt_where_that_is_wanted(
+    space: Keyspace, fields: dict[str, str], is_failed: bool
+) -> None:
+    space.write({"active": ["1"], "1": {**job(), **fields}, "stalled": {"1"}})
+
+    await check(space, max_stalled=BY_ATTEMPTS)
+
+    assert is_failed == ("defa" in space.read()["1"])
 
 
 @pytest.mark.parametrize("beside", [{}, {"bad": "a string"}, {"bad": {"a": 1}}])

@@ -23,6 +23,17 @@ local function fail_next(keys, job_id, reason)
   return true
 end
 
+-- How many deaths a job is forgiven: max_stalled, or with -1 the attempts that it has left but one.
+local function most_deaths(job_key, max_stalled)
+  if max_stalled ~= '-1' then
+    return tonumber(max_stalled)
+  end
+  local found = redis.call('HMGET', job_key, 'opts', 'atm')
+  local is_read, options = pcall(cjson.decode, found[1] or '')
+  local attempts = is_read and type(options) == 'table' and tonumber(options.attempts) or 1
+  return attempts - (tonumber(found[2]) or 0) - 1
+end
+
 -- Counts a job's recovery; whether the limit is exceeded: then the job is failed when it is next taken.
 -- How it ran: 'alone'; 'beside' others; 'apart' from a worker that lives and has lost its lock; or 'not'
 -- since it was recovered before, which counts nothing and leaves it to be run alone.
@@ -33,7 +44,7 @@ local function count_recovery(keys, job_id, max_stalled, how, reason)
     if reason then -- its process is known to have died: it had better run alone again
       redis.call('HSET', job_key, 'ox:alone', '1')
     end
-    return times > tonumber(max_stalled)
+    return times > most_deaths(job_key, max_stalled)
       and fail_next(keys, job_id, reason and string.format(reason, times) or STALLED_TOO_OFTEN)
   end
   if how == 'not' then
