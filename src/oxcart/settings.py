@@ -109,6 +109,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     signing_secret: str | None = None
     """Signs download links; made and kept in ``data_dir`` in development."""
     max_body_bytes: Positive = 1_048_576
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and networks of proxies whose ``X-Forwarded-*`` headers are believed."""
+    cors_origins: tuple[str, ...] = ()
+    """Exact origins of pages that may call the API from a browser, with credentials."""
     max_connections: Positive = 4000
     """How many connections one API process holds at a time."""
     link_seconds: Positive = 3600
@@ -251,6 +255,8 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "trusted_origins": ("OXCART_TRUSTED_ORIGINS",),
     "signing_secret": ("OXCART_SIGNING_SECRET",),
     "max_body_bytes": ("OXCART_MAX_BODY_BYTES",),
+    "trusted_proxies": ("OXCART_TRUSTED_PROXIES",),
+    "cors_origins": ("OXCART_CORS_ORIGINS",),
     "max_connections": ("OXCART_MAX_CONNECTIONS",),
     "link_seconds": ("OXCART_LINK_SECONDS",),
     "storage_dir": ("OXCART_STORAGE_DIR",),

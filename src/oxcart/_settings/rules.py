@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from oxcart._auth.origins import origin_of
 from oxcart._model.ids import check_queue_name
 from oxcart._settings.letterhead import check_app_url, parse_sender
+from oxcart._settings.networks import edge_problems
 from oxcart._settings.values import Problem, mask_url
 from oxcart.errors import ConfigError
 
@@ -81,6 +82,7 @@ def problems_of(settings: Settings, needs: Needs) -> Iterator[Problem]:
         yield from key_problems(settings)
         yield from session_problems(settings)
         yield from metrics_problems(settings)
+        yield from edge_problems(settings)
 
 
 def metrics_problems(settings: Settings) -> Iterator[Problem]:

@@ -17,12 +17,15 @@ from oxcart.database.users import DEFAULT_USER_ID, Users
 from oxcart.errors import OxcartError
 from oxcart.http.auth import Authenticator
 from oxcart.http.bursts import Bursts
+from oxcart.http.cors import Cors
 from oxcart.http.edge import Edge
+from oxcart.http.guesses import Guesses
 from oxcart.http.health import HealthProbe
 from oxcart.http.jobs import Jobs
 from oxcart.http.limits import BodyLimit
 from oxcart.http.metrics import MetricsProbe
 from oxcart.http.problems import ProblemError, answer_error
+from oxcart.http.proxies import TrustedProxies
 from oxcart.http.reference import complete_openapi
 from oxcart.http.routes import exports, health, metrics, queues, reference, worker
 
@@ -60,7 +63,12 @@ def create_app(system: System) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         middleware=[
-            Middleware(Edge),
+            Middleware(
+                Edge,
+                proxies=TrustedProxies(system.settings.trusted_proxies),
+                cors=Cors(system.settings.cors_origins),
+                is_https=system.settings.base_url.startswith("https://"),
+            ),
             Middleware(BodyLimit, max_body_bytes=system.settings.max_body_bytes),
         ],
         exception_handlers=dict.fromkeys(ANSWERED, answer_error),
@@ -71,6 +79,7 @@ def create_app(system: System) -> FastAPI:
     app.state.authenticator = Authenticator(
         system.settings, Users(system.database), StoredSessions(system.database)
     )
+    app.state.guesses = Guesses()
     app.state.health = HealthProbe(system)
     app.state.jobs = Jobs(system.app)
     app.state.bursts = Bursts(system)

@@ -120,7 +120,12 @@ class Authenticator:
         self._why_no_default_user = why_no_default_user(settings)
         self._sessions = SiteSessions(settings, sessions)
         self._origins = TrustedOrigins(
-            (settings.app_url, settings.base_url, *settings.trusted_origins)
+            (
+                settings.app_url,
+                settings.base_url,
+                *settings.trusted_origins,
+                *settings.cors_origins,
+            )
         )
         self._is_development = settings.env == "development"
         self._digests = [
@@ -202,9 +207,12 @@ class Authenticator:
         return found
 
     async def _named_user(self, request: Request) -> User | None:
-        user_id = request.headers.get(USER_HEADER)
-        if user_id is None:
+        user_ids = request.headers.getlist(USER_HEADER)
+        if not user_ids:
             return None
+        if len(user_ids) > 1:  # a proxy may have put its own behind the client's
+            raise ProblemError(Kind.BAD_REQUEST, "send X-Oxcart-User once")
+        (user_id,) = user_ids
         if not 0 < len(user_id) <= MAX_USER_ID_CHARS or not is_storable(user_id):
             raise ProblemError(Kind.NO_USER, "X-Oxcart-User is no user id")
         user = await self._users.get(user_id)

@@ -7,11 +7,16 @@ from fastapi import Depends, Request
 from oxcart.database.users import User
 from oxcart.http.auth import Authenticator, Caller, Role
 from oxcart.http.bursts import Bursts
+from oxcart.http.edge import AUDIT
+from oxcart.http.guesses import SHOWN_DIGITS, Guesses, credential_of
 from oxcart.http.health import HealthProbe
 from oxcart.http.jobs import Jobs
 from oxcart.http.metrics import MetricsProbe
 from oxcart.http.problems import Kind, ProblemError
 from oxcart.system import System
+
+_NOT_AUDITED = frozenset({"/metrics"})
+"""Read every few seconds by a machine, and without the data of any user."""
 
 
 def _system(request: Request) -> System:
@@ -29,9 +34,32 @@ def _jobs(request: Request) -> Jobs:
 async def authenticate(request: Request) -> Caller:
     """Find out who is calling, and note it for the log."""
     authenticator = cast(Authenticator, request.app.state.authenticator)
-    caller = await authenticator.authenticate(request)
-    request.scope["oxcart.caller"] = caller.role.value
+    guesses = cast(Guesses, request.app.state.guesses)
+    guesses.check(request)
+    try:
+        caller = await authenticator.authenticate(request)
+    except ProblemError as error:
+        if error.problem.kind is Kind.UNAUTHENTICATED:
+            guesses.refused(request)
+        raise
+    guesses.accepted(request)
+    _note(request, caller)
     return caller
+
+
+def _note(request: Request, caller: Caller) -> None:
+    """Note for the request's log line who is calling; never a key, only a part of its digest."""
+    credential = credential_of(request)
+    request.scope["oxcart.caller"] = caller.role.value
+    request.scope["oxcart.user"] = caller.user.id if caller.user else None
+    request.scope["oxcart.key"] = credential[:SHOWN_DIGITS] if credential else None
+    if caller.is_operator and request.scope["path"] not in _NOT_AUDITED:
+        record_for_audit(request)
+
+
+def record_for_audit(request: Request, **facts: object) -> None:
+    """Have the request recorded for audits when it is answered, with these facts beside."""
+    request.scope.setdefault(AUDIT, {}).update(facts)
 
 
 def user_of(caller: Caller) -> User:

@@ -18,7 +18,9 @@ from urllib.parse import quote
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 
+from oxcart.http.cors import Cors
 from oxcart.http.problems import (
     MEDIA_TYPE,
     Kind,
@@ -27,11 +29,18 @@ from oxcart.http.problems import (
     answer_error,
     problem_for_status,
 )
+from oxcart.http.proxies import TrustedProxies
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger("oxcart.http")
+audit_log = logging.getLogger("oxcart.audit")
+
+AUDIT = "oxcart.audit"
+"""In the scope of a request that is recorded for audits: facts beside those of its log line."""
 
 SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
@@ -44,6 +53,9 @@ SECURITY_HEADERS = {
     "cache-control": "no-store",
 }
 """Set where the route has not set its own."""
+
+HSTS = "max-age=31536000"
+"""For answers over https: browsers come back by https alone for a year."""
 
 FIRST_ERROR = 400
 CLIENT_GONE = 499
@@ -58,10 +70,27 @@ _KEPT_OF_REFUSAL = ("allow", "content-range", "retry-after", "www-authenticate")
 
 
 class Edge:
-    """ASGI middleware around everything else."""
+    """ASGI middleware around everything else.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        app: the application.
+        proxies: the proxies that may say where a request came from.
+        cors: the pages of other origins that may call the API.
+        is_https: whether clients reach the API by https alone, whatever the last hop is.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        proxies: TrustedProxies | None = None,
+        cors: Cors | None = None,
+        is_https: bool = False,
+    ) -> None:
         self._app = app
+        self._proxies = proxies or TrustedProxies()
+        self._cors = cors or Cors()
+        self._is_https = is_https
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request and always answer it."""
@@ -69,11 +98,14 @@ class Edge:
             await self._app(scope, receive, send)
             return
         scope["oxcart.request_id"] = _request_id(scope)
-        answer = _Answer(scope, receive, send)
+        self._proxies.apply(scope)
+        answer = _Answer(scope, receive, send, self._dress)
         started = time.monotonic()
         try:
             check_framing(scope)
-            await self._app(scope, receive, answer.send)
+            preflight = self._cors.preflight(scope)
+            app = self._app if preflight is None else Response(status_code=204, headers=preflight)
+            await app(scope, receive, answer.send)
         except ClientDisconnect:
             answer.status = answer.status or CLIENT_GONE
         except asyncio.CancelledError:
@@ -90,12 +122,28 @@ class Edge:
         finally:
             _log_request(scope, answer.status, time.monotonic() - started)
 
+    def _dress(self, scope: Scope, headers: MutableHeaders) -> None:
+        """Set the headers of every answer."""
+        headers["x-request-id"] = scope["oxcart.request_id"]
+        for name, value in SECURITY_HEADERS.items():
+            headers.setdefault(name, value)
+        if self._is_https or scope.get("scheme") == "https":
+            headers.setdefault("strict-transport-security", HSTS)
+        self._cors.mark(scope, headers)
+
 
 class _Answer:
     """The way out of one request: adds headers, rewords refusals that are no problem documents."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        dress: Callable[[Scope, MutableHeaders], None],
+    ) -> None:
         self.status: int | None = None
+        self._dress = dress
         self._scope = scope
         self._receive = receive
         self._send = send
@@ -116,17 +164,11 @@ class _Answer:
             kept = {name: headers[name] for name in _KEPT_OF_REFUSAL if name in headers}
             response = problem_for_status(message["status"], kept).response(request_id)
             self._is_reworded = True
-            self._dress(response.headers, request_id)
+            self._dress(self._scope, response.headers)
             await response(self._scope, self._receive, self._send)
         else:
-            self._dress(headers, request_id)
+            self._dress(self._scope, headers)
             await self._send({**message, "headers": headers.raw})
-
-    @staticmethod
-    def _dress(headers: MutableHeaders, request_id: str) -> None:
-        headers["x-request-id"] = request_id
-        for name, value in SECURITY_HEADERS.items():
-            headers.setdefault(name, value)
 
 
 def check_framing(scope: Scope) -> None:
@@ -155,7 +197,7 @@ def _request_id(scope: Scope) -> str:
 
 
 def _log_request(scope: Scope, status: int | None, seconds: float) -> None:
-    route = scope.get("route")
+    route, client = scope.get("route"), scope.get("client")
     fact = {
         "request_id": scope["oxcart.request_id"],
         "method": scope["method"],
@@ -163,6 +205,11 @@ def _log_request(scope: Scope, status: int | None, seconds: float) -> None:
         "route": getattr(route, "path", None),
         "status": status,
         "caller": scope.get("oxcart.caller"),
+        "user": scope.get("oxcart.user"),
+        "key": scope.get("oxcart.key"),
+        "client": client[0] if client else None,
         "duration_ms": round(seconds * 1000, 1),
     }
     log.info("http.request", extra=fact)
+    if AUDIT in scope:
+        audit_log.info("audit.request_recorded", extra={**fact, **scope[AUDIT]})

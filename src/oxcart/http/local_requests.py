@@ -4,7 +4,7 @@ The default user of development is only for those. A proxy on the same machine, 
 origin in a browser, and a DNS name that was rebound to 127.0.0.1 all connect from loopback too, so
 the peer's address alone proves nothing. All of this must hold:
 
-* the peer's address is loopback;
+* the peer's address is loopback and not that of a trusted proxy;
 * the request is HTTP/1.1: a proxy that was given nothing but an address often sends 1.0;
 * there is one ``Host``: ``localhost`` or a loopback address, with an optional port;
 * no header is there that proxies, load balancers and CDNs add, whatever its value;
@@ -16,6 +16,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import TYPE_CHECKING
+
+from oxcart.http.proxies import IS_PROXIED
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -42,7 +44,8 @@ def is_local(request: Request) -> bool:
     """Return whether a program on this machine sent the request, not a proxy or a foreign page."""
     hosts = request.headers.getlist("host")
     return (
-        request.client is not None
+        IS_PROXIED not in request.scope
+        and request.client is not None
         and is_loopback_address(request.client.host)
         and request.scope.get("http_version") == "1.1"
         and len(hosts) == 1

@@ -79,6 +79,12 @@ class Kind(Enum):
         "Idempotency key reused",
         "The idempotency key came with another request before.",
     )
+    TOO_MANY_GUESSES = (
+        429,
+        "too-many-guesses",
+        "Too many wrong credentials",
+        "Wrong keys came from this address; wait as long as Retry-After says.",
+    )
     RANGE_NOT_SATISFIABLE = (416, "range", "Range not satisfiable", "The file is shorter.")
     INTERNAL = (500, "internal", "Internal error", "The log has it under requestId.")
     STOPPING = (503, "stopping", "Server stopping", "The server stopped before it could answer.")

@@ -74,6 +74,17 @@ async def test_key_acts_for_the_user_that_the_header_names() -> None:
     assert caller.user == BOB
 
 
+async def test_user_named_twice_is_refused_even_where_both_exist() -> None:
+    """A proxy that adds its header behind the client's would hand over the client's choice."""
+    request = make_request({"x-api-key": SERVICE_KEY, "x-oxcart-user": BOB.id})
+    request.scope["headers"].append((b"x-oxcart-user", ADA.id.encode()))
+
+    with pytest.raises(ProblemError) as caught:
+        await make_authenticator().authenticate(request)
+
+    assert Kind.BAD_REQUEST is caught.value.problem.kind
+
+
 @pytest.mark.parametrize("user_id", ["nobody", "", "x" * 201, "user-ada\0"])
 async def test_user_who_does_not_exist_is_refused(user_id: str) -> None:
     request = make_request({"x-api-key": SERVICE_KEY, "x-oxcart-user": user_id})

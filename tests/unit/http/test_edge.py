@@ -9,8 +9,15 @@ import httpx2
 import pytest
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
-from tests.unit.http.conftest import Connect
-from tests.unit.http.fakes import OPERATOR_KEY, FakeSystem
+from tests.unit.http.conftest import REMOTE, Connect
+from tests.unit.http.fakes import (
+    ADA,
+    OPERATOR_KEY,
+    SERVICE_KEY,
+    FakeSystem,
+    make_api,
+    make_settings,
+)
 
 from oxcart.http.edge import SECURITY_HEADERS, Edge
 from oxcart.http.problems import MEDIA_TYPE
@@ -113,6 +120,62 @@ async def test_access_line_names_the_callers_role(
 
     (record,) = [record for record in caplog.records if record.getMessage() == "http.request"]
     assert record.__dict__["caller"] == "operator"
+
+
+async def test_access_line_names_user_key_and_address(
+    ada: httpx2.AsyncClient, anonymous: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "oxcart.http")
+
+    await ada.get("/api/exports")
+    await anonymous.get("/api/exports")
+
+    records = [record for record in caplog.records if record.getMessage() == "http.request"]
+    known, unknown = (record.__dict__ for record in records)
+    assert known["user"] == ADA.id
+    assert len(known["key"]) == 8
+    assert known["client"] == unknown["client"] == REMOTE[0]
+    assert (unknown["user"], unknown["key"]) == (None, None)
+    assert SERVICE_KEY not in caplog.text
+
+
+async def test_operators_requests_and_reported_events_are_recorded_for_audits(
+    ada: httpx2.AsyncClient, operator: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "oxcart")
+    event = {"event": "completed", "jobId": "export-ada", "queue": "export", "data": {}}
+
+    await ada.get("/api/exports")
+    await operator.get("/metrics")
+    await operator.get("/api/exports/export-ada")
+    await ada.post("/api/queues/webhook", json=event)
+
+    read, reported = (record.__dict__ for record in caplog.records if record.name == "oxcart.audit")
+    assert read["message"] == reported["message"] == "audit.request_recorded"
+    assert (read["caller"], read["path"]) == ("operator", "/api/exports/export-ada")
+    assert (reported["caller"], reported["user"]) == ("service", ADA.id)
+    assert (reported["job_id"], reported["reported"]) == ("export-ada", "completed")
+    assert all(facts["client"] and facts["key"] and facts["status"] for facts in (read, reported))
+
+
+@pytest.mark.parametrize(
+    ("scheme", "api_url", "expected"),
+    [
+        ("http", "http://api.example", None),
+        ("https", "http://api.example", "max-age=31536000"),
+        ("http", "https://api.example", "max-age=31536000"),
+    ],
+)
+async def test_answers_over_https_ask_for_https_alone(
+    scheme: str, api_url: str, expected: str | None
+) -> None:
+    api = make_api(FakeSystem(settings=make_settings(api_url=api_url)))
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(api), base_url=f"{scheme}://api.example"
+    ) as client:
+        response = await client.get("/nothing")
+
+    assert response.headers.get("strict-transport-security") == expected
 
 
 async def test_path_cannot_forge_a_log_line(

@@ -2,12 +2,19 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from oxcart.exports.jobs import QUEUE as EXPORT_QUEUE
 from oxcart.http.body import body_of, body_schema
-from oxcart.http.dependencies import CurrentCaller, CurrentJobs, CurrentSystem, KeyHolder, user_of
+from oxcart.http.dependencies import (
+    CurrentCaller,
+    CurrentJobs,
+    CurrentSystem,
+    KeyHolder,
+    record_for_audit,
+    user_of,
+)
 from oxcart.http.jobs import json_response
 from oxcart.http.problems import Kind, ProblemError
 from oxcart.http.schemas import JobAnswer, Success, WebhookEvent
@@ -27,9 +34,13 @@ async def job_status(
 
 @router.post("/webhook", openapi_extra=body_schema(WebhookEvent))
 async def report_event(
-    _caller: KeyHolder, system: CurrentSystem, event: Annotated[WebhookEvent, body_of(WebhookEvent)]
+    request: Request,
+    _caller: KeyHolder,
+    system: CurrentSystem,
+    event: Annotated[WebhookEvent, body_of(WebhookEvent)],
 ) -> Success:
     """Take in the end of a job: an export's row is set from it, an e-mail's needs nothing."""
+    record_for_audit(request, job_id=event.job_id, reported=event.event, queue=event.queue)
     if event.queue == EXPORT_QUEUE:
         record = await system.exports.report_event(
             event.event, event.job_id, result=event.result, error=event.error
