@@ -117,6 +117,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How many connections one API process holds at a time."""
     link_seconds: Positive = 3600
     """How long a signed download link is good for."""
+    files_url: WebUrl | None = None
+    """Where browsers reach the files of exports: the site, if it passes their path on to the API;
+    without it the API's own URL."""
+    file_links: Literal["session", "signed"] = "session"
+    """What the URL in an export's row needs: the user's session or key, or nothing, because it is
+    signed for as long as the file is kept."""
 
     storage_dir: Path | None = None
     """Where finished exports are kept; without it ``data_dir``/exports."""
@@ -202,6 +208,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """The API's own URL, without a trailing slash."""
         return (self.api_url or f"http://{self.api_host}:{self.api_port}").rstrip("/")
 
+    @property
+    def files_base_url(self) -> str:
+        """The URL that the files of exports are below, without a trailing slash."""
+        return (self.files_url or self.base_url).rstrip("/")
+
     def __repr__(self) -> str:
         """Show the settings with secrets masked."""
         shown = (f"{name}={self._shown(name)}" for name in self.__struct_fields__)
@@ -259,6 +270,8 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "cors_origins": ("OXCART_CORS_ORIGINS",),
     "max_connections": ("OXCART_MAX_CONNECTIONS",),
     "link_seconds": ("OXCART_LINK_SECONDS",),
+    "files_url": ("OXCART_FILES_URL",),
+    "file_links": ("OXCART_FILE_LINKS",),
     "storage_dir": ("OXCART_STORAGE_DIR",),
     "export_days": ("OXCART_EXPORT_DAYS",),
     "email_concurrency": ("OXCART_EMAIL_CONCURRENCY",),

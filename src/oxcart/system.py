@@ -19,7 +19,7 @@ from oxcart.database.schema import prepare_schema
 from oxcart.errors import ConfigError
 from oxcart.exports.expiry import ExportSweeper
 from oxcart.exports.jobs import ExportJobs
-from oxcart.exports.links import LinkSigner, signing_secret
+from oxcart.exports.links import FOREVER, LinkSigner, signing_secret
 from oxcart.exports.outbox import Outbox
 from oxcart.exports.records import ExportRecords
 from oxcart.exports.service import ExportService
@@ -170,16 +170,17 @@ def build_system(
 ) -> System:
     """Wire the parts of the system on an application and a database."""
     storage = _storage_of(settings)
+    keep_for = _keep_for(settings)
     signer = LinkSigner(
         signing_secret(settings),
-        base_url=settings.base_url,
+        base_url=settings.files_base_url,
         lifetime=timedelta(seconds=settings.link_seconds),
+        row_lifetime=(keep_for or FOREVER) if settings.file_links == "signed" else None,
     )
     records = ExportRecords(database)
     export_jobs = ExportJobs(
         app, database=database, storage=storage, signer=signer, records=records
     )
-    keep_for = _keep_for(settings)
     email_jobs = EmailJobs.from_settings(app, settings)
     return System(
         settings=settings,

@@ -27,10 +27,10 @@ def notes_of(settings: Settings, needs: Needs, environ: Mapping[str, str]) -> It
         yield "DATABASE_URL names a SQLite file: every program must run on this one machine"
     if needs.mail:
         yield from _about_mail(settings)
-    if needs.signing and settings.is_production and _is_only_here(settings.base_url):
+    if needs.signing and settings.is_production and _is_only_here(settings.files_base_url):
         yield (
-            f"download links will begin with {settings.base_url}, which other machines cannot "
-            "reach; set OXCART_API_URL"
+            f"download links will begin with {settings.files_base_url}, which other machines "
+            "cannot reach; set OXCART_API_URL, or OXCART_FILES_URL to the site's address"
         )
 
 

@@ -89,6 +89,7 @@ def _instead(settings: Settings) -> dict[str, str]:
         return {
             "storage_dir": str(settings.data_dir / "exports"),
             "api_url": settings.base_url,
+            "files_url": settings.files_base_url,
         }
     return {
         "redis_url": f"a private Valkey in {settings.data_dir}",
@@ -97,6 +98,7 @@ def _instead(settings: Settings) -> dict[str, str]:
         "signing_secret": f"made once and kept in {settings.data_dir}",
         "storage_dir": str(settings.data_dir / "exports"),
         "api_url": settings.base_url,
+        "files_url": settings.files_base_url,
     }
 
 

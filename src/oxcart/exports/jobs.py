@@ -102,17 +102,16 @@ class ExportJobs:
         """Write an export's file; runs in a worker's thread.
 
         Returns:
-            The file's URL, which stays the same and is not signed.
+            The file's URL, as in the row.
 
         Raises:
             Fail: another attempt would not help.
         """
         job = current_job()
         record = self._started(job, payload)
-        file_url = self._signer.file_url(record.id)
         if not record.is_open:
             # An attempt before this one got as far as the row and died before it could say so.
-            return record.file_url or file_url
+            return record.file_url or self._signer.file_url(record.id)
         order = ExportOrder(
             export_id=record.id,
             user_id=record.user_id,
@@ -124,6 +123,7 @@ class ExportJobs:
         except _HOPELESS as error:
             raise Fail(str(error)) from error
         job.ensure_lock()
+        file_url = self._signer.row_url(record.id)
         if not self._finish(job, record, file_url, result):
             self._storage.delete(result.file.key)
             raise Fail(f"the export {record.id!r} was deleted while its file was written")

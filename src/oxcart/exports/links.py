@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
@@ -20,11 +21,12 @@ from oxcart.exports.errors import LinkExpired, LinkInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import timedelta
 
     from oxcart import JsonValue
     from oxcart.settings import Settings
 
+FOREVER = timedelta(days=36_500)
+"""Lifetime of the row's link to a file that is kept for ever."""
 SECRET_FILE = "signing-secret"  # noqa: S105  # the file's name
 _PURPOSE = b"oxcart export link 1"
 FILE_URL_PATTERN = "%/api/exports/%/file%"
@@ -40,6 +42,8 @@ class LinkSigner:
         secret: the same in every process that makes or checks links.
         base_url: the API as clients reach it, without a trailing slash.
         lifetime: how long a link is good for.
+        row_lifetime: how long the URL in an export's row is good for without a login; None: it
+            needs one.
         now: the time in seconds since 1970.
     """
 
@@ -49,25 +53,36 @@ class LinkSigner:
         *,
         base_url: str,
         lifetime: timedelta,
+        row_lifetime: timedelta | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         # A key of its own: a signature made for another purpose is worth nothing here.
         self._key = hmac.digest(secret, _PURPOSE, hashlib.sha256)
         self._base_url = base_url
-        self._lifetime_seconds = int(lifetime.total_seconds())
+        self._lifetime = lifetime
+        self._row_lifetime = row_lifetime
         self._now = now
 
     def file_url(self, export_id: str) -> str:
         """Return the stable, unsigned URL of an export's file."""
         return self._base_url + _path_of(export_id)
 
+    def row_url(self, export_id: str) -> str:
+        """Return the URL that is written into the row of an export that was finished just now."""
+        if self._row_lifetime is None:
+            return self.file_url(export_id)
+        return self._signed_url(export_id, self._row_lifetime)
+
     def is_ours(self, url: str, export_id: str) -> bool:
         """Whether a URL is of an export's file here, if perhaps under an earlier address."""
-        return url.endswith(_path_of(export_id))
+        return url.partition("?")[0].endswith(_path_of(export_id))
 
     def signed_url(self, export_id: str) -> str:
         """Return a link to the file that needs no login until it expires."""
-        expires = str(int(self._now()) + self._lifetime_seconds)
+        return self._signed_url(export_id, self._lifetime)
+
+    def _signed_url(self, export_id: str, lifetime: timedelta) -> str:
+        expires = str(int(self._now() + lifetime.total_seconds()))
         query = urlencode({"expires": expires, "signature": self._signature(export_id, expires)})
         return f"{self.file_url(export_id)}?{query}"
 

@@ -25,7 +25,7 @@ class ExportRecord:
     status: ExportStatus
     created_at: datetime
     file_url: str | None = None
-    """Where the file is, without a signature; None until COMPLETED."""
+    """Where the file is; None until COMPLETED, and again after it expired."""
     completed_at: datetime | None = None
     """When it was COMPLETED or FAILED."""
     filters: Mapping[str, JsonValue] | None = None

@@ -7,6 +7,7 @@ import io
 import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -24,7 +25,7 @@ from tests.support import wait_until
 
 from oxcart.database.tables import export_job
 from oxcart.database.types import ExportStatus
-from oxcart.exports import ExportSweeper, LocalStorage
+from oxcart.exports import ExportSweeper, LinkSigner, LocalStorage, signing_secret
 from oxcart.http.problems import MEDIA_TYPE
 from oxcart.system import System
 
@@ -122,6 +123,28 @@ async def test_link_that_was_changed_is_refused(
 
     assert response.status_code == status
     assert response.headers["content-type"] == MEDIA_TYPE
+
+
+async def test_link_that_a_user_is_logged_in_with_is_that_users_own(
+    system: System, ada: httpx2.AsyncClient
+) -> None:
+    """A leaked link opens for no other logged-in user; an expired one still for its owner."""
+    _, url = await finish(system, ada)
+    export_id = urlsplit(url).path.split("/")[3]
+    signer = LinkSigner(
+        signing_secret(system.settings), base_url="", lifetime=timedelta(seconds=-1)
+    )
+    expired = signer.signed_url(export_id)
+
+    async with connected(system, acting_for(BOB)) as bob, connected(system) as anyone:
+        assert (await bob.get(url)).status_code == 404
+        assert (await anyone.get(url)).status_code == 200
+        assert (await bob.get(expired)).status_code == 404
+        assert (await anyone.get(expired)).status_code == 410
+        wrong = {"authorization": "Bearer wrong"}
+        assert (await anyone.get(url, headers=wrong)).status_code == 200
+    assert (await ada.get(url)).status_code == 200
+    assert (await ada.get(expired)).status_code == 200
 
 
 async def test_parts_of_a_file_can_be_asked_for(system: System, ada: httpx2.AsyncClient) -> None:

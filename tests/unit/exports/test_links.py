@@ -49,6 +49,28 @@ def test_a_signed_link_leads_to_the_file_and_is_accepted() -> None:
     make_signer().check("cexport", expires="1003600", signature=parameters(link)["signature"])
 
 
+@pytest.mark.parametrize(
+    ("lifetime", "query"), [(None, ""), (timedelta(days=7), "?expires=1604800&signature=")]
+)
+def test_link_in_the_row_needs_a_login_or_lives_as_long_as_the_file(
+    lifetime: timedelta | None, query: str
+) -> None:
+    signer = LinkSigner(
+        SECRET,
+        base_url="https://club.example",
+        lifetime=timedelta(hours=1),
+        row_lifetime=lifetime,
+        now=Clock(),
+    )
+    url = signer.row_url("cexport")
+
+    assert url.startswith(f"https://club.example/api/exports/cexport/file{query}")
+    assert signer.is_ours(url, "cexport")
+    assert not signer.is_ours(url, "cother")
+    if lifetime is not None:
+        signer.check("cexport", **parameters(url))
+
+
 def test_a_link_expires() -> None:
     clock = Clock()
     signer = make_signer(clock=clock)

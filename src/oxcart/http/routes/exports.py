@@ -6,8 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
+from oxcart.exports.errors import LinkExpired
 from oxcart.exports.records import ExportRecord
 from oxcart.exports.service import MAX_PAGE, ExportFile, ExportService
+from oxcart.http.auth import Role
 from oxcart.http.body import body_of, body_schema
 from oxcart.http.dependencies import (
     CurrentCaller,
@@ -117,7 +119,8 @@ async def download_export(
 ) -> Response:
     """Download a finished export: by its signed link, or as the owner.
 
-    The link is the permission, so a request that carries one needs no key.
+    The link is the permission, so a request that carries one needs no login. But it does not open
+    for a user who is logged in and is not the owner; and the owner needs no link.
     """
     return await download(request, await _file(request, export_id, system.exports, link))
 
@@ -126,11 +129,36 @@ async def _file(
     request: Request, export_id: str, exports: ExportService, link: LinkQuery
 ) -> ExportFile:
     if link.is_given:
-        return await exports.open_file(export_id, expires=link.expires, signature=link.signature)
+        return await _linked_file(request, export_id, exports, link)
     caller = await authenticate(request)
     if caller.is_operator and caller.user is None:
         return await exports.open_any_file(export_id)
     return await exports.open_file(export_id, user_id=user_of(caller).id)
+
+
+async def _linked_file(
+    request: Request, export_id: str, exports: ExportService, link: LinkQuery
+) -> ExportFile:
+    user_id = await _logged_in_user(request)
+    try:
+        file = await exports.open_file(export_id, expires=link.expires, signature=link.signature)
+    except LinkExpired:
+        if user_id is None:
+            raise
+        return await exports.open_file(export_id, user_id=user_id)
+    if user_id is not None:
+        await exports.get_export(export_id, user_id)  # raises unless it is the user's own
+    return file
+
+
+async def _logged_in_user(request: Request) -> str | None:
+    """The user whose session or key came with a link; None without a valid one."""
+    try:
+        caller = await authenticate(request)
+    except ProblemError:
+        return None  # the link is enough
+    is_user = caller.role in (Role.USER, Role.SERVICE) and caller.user is not None
+    return user_of(caller).id if is_user else None
 
 
 def _shown(record: ExportRecord, system: System) -> ShownExport:
