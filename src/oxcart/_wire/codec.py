@@ -6,6 +6,7 @@ Source: wire format, section 2.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,6 +26,14 @@ _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[JsonValue] = msgspec.json.Decoder()
 _unknown_decoder = msgspec.json.Decoder(UnknownJob)
 _trace_decoder = msgspec.json.Decoder(list[str])
+
+# JavaScript writes half of a surrogate pair, as of an emoji that was cut, as an escape; Node itself
+# replaces it with U+FFFD where it needs UTF-8.
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
 
 
 def encode_json(value: object, *, what: str) -> bytes:
@@ -139,7 +148,14 @@ def _read_json(text: bytes) -> JsonValue:
     try:
         return _decoder.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        mended = _ESCAPE.sub(_without_half_pair, text)
+        if mended != text:
+            return _read_json(mended)
         raise PayloadError(f"is not readable JSON: {error}") from error
+
+
+def _without_half_pair(escape: re.Match[bytes]) -> bytes:
+    return rb"\ufffd" if escape["half"] else escape[0]
 
 
 def _text(value: bytes) -> str:

@@ -89,6 +89,20 @@ def test_unreadable_json_is_a_payload_error_and_no_other(text: bytes) -> None:
         decode_json(text, what="the data")
 
 
+def test_half_of_a_surrogate_pair_is_read_as_node_writes_it_in_utf8() -> None:
+    """``JSON.stringify`` escapes it, such as an emoji that was cut in the middle."""
+    text = rb'{"cut":"x\ud83d","low":"\uDE00x","whole":"\ud83d\ude00","escaped":"\\ud83d"}'
+
+    assert decode_json(text, what="data") == {
+        "cut": "x\ufffd",
+        "low": "\ufffdx",
+        "whole": "\U0001f600",
+        "escaped": "\\ud83d",
+    }
+    with pytest.raises(PayloadError, match="data is not readable JSON"):
+        decode_json(rb'{"cut":"x\ud83d"', what="data")
+
+
 def test_fields_that_node_tolerates_unreadable_are_given_as_text() -> None:
     assert decode_json_or_text(b'{"a":1}') == {"a": 1}
     assert decode_json_or_text(b"plain \xff") == "plain �"
