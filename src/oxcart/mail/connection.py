@@ -110,7 +110,7 @@ class SmtpConnection:
         try:
             await client.mail(envelope.sender, options=options, encoding=encoding)
             stage = Stage.RECIPIENT
-            await client.rcpt(envelope.recipient, encoding=encoding)
+            await self._name_recipients(envelope, encoding)
             cancellation.check()
             stage = Stage.CONTENT
             limit = self._settings.content_limit.total_seconds()
@@ -126,6 +126,26 @@ class SmtpConnection:
             client.close()  # the mail may be half sent; the next one must not land in its middle
             raise
         return f"{response.code} {response.message}"
+
+    async def _name_recipients(self, envelope: Envelope, encoding: str) -> None:
+        """Name the recipients; as Nodemailer, go on if at least one of them is accepted.
+
+        Raises:
+            SMTPResponseException: the server accepted none of them.
+        """
+        refusals: list[aiosmtplib.SMTPResponseException] = []
+        for recipient in envelope.recipients:
+            try:
+                await self._client.rcpt(recipient, encoding=encoding)
+            except aiosmtplib.SMTPResponseException as error:
+                if len(envelope.recipients) == 1 or _leaves_unknown(error):
+                    raise
+                refusals.append(error)
+        if len(refusals) == len(envelope.recipients):
+            raise refusals[0]
+        for refusal in refusals:
+            failure = self._failure(Stage.RECIPIENT, refusal)
+            log.warning("email.recipient_refused", extra={"reason": failure.reason})
 
     async def hang_up(self) -> None:
         """Say goodbye, wait for the answer for a moment, and close."""

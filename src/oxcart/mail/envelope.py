@@ -1,4 +1,4 @@
-"""What the SMTP server gets of a message: two addresses and the bytes."""
+"""What the SMTP server receives of a message: the addresses and the bytes."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Envelope:
 
     Attributes:
         sender: the address in the From line.
-        recipient: the address in the To line.
+        recipients: the addresses in the To line.
         content: the message as bytes.
         is_utf8: whether an address is not ASCII, and the server has to know SMTPUTF8.
     """
 
     sender: str
-    recipient: str
+    recipients: tuple[str, ...]
     content: bytes
     is_utf8: bool
 
@@ -35,15 +35,15 @@ class Envelope:
         Raises:
             PayloadError: the bytes hold header fields that the message does not have.
         """
-        sender, recipient = _address(message, "From"), _address(message, "To")
+        (sender,) = _addresses(message, "From")
+        recipients = _addresses(message, "To")
         # Only an address outside ASCII needs SMTPUTF8; all other headers have encoded words.
-        is_utf8 = not (sender.isascii() and recipient.isascii())
+        is_utf8 = not "".join((sender, *recipients)).isascii()
         rules = cast("EmailPolicy", message.policy)
         content = message.as_bytes(policy=rules.clone(utf8=is_utf8))
         check_content(message, content)
-        return cls(sender=sender, recipient=recipient, content=content, is_utf8=is_utf8)
+        return cls(sender=sender, recipients=recipients, content=content, is_utf8=is_utf8)
 
 
-def _address(message: EmailMessage, field: str) -> str:
-    (mailbox,) = mailboxes_of(message, field)
-    return mailbox.addr_spec
+def _addresses(message: EmailMessage, field: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each.addr_spec for each in mailboxes_of(message, field)))

@@ -9,7 +9,7 @@ from oxcart import App, Fail, JobDefinition, Retention, current_job, exponential
 from oxcart.errors import ConfigError, PayloadError
 from oxcart.mail.errors import SmtpRefused, SmtpTemporary
 from oxcart.mail.letterhead import Letterhead
-from oxcart.mail.messages import build_message
+from oxcart.mail.messages import build_message, cuts_of
 from oxcart.mail.payloads import (
     SECRET_KEYS,
     EmailPayload,
@@ -18,6 +18,7 @@ from oxcart.mail.payloads import (
     VerificationPayload,
     WelcomePayload,
 )
+from oxcart.mail.wire_data import EmailData
 
 if TYPE_CHECKING:
     from oxcart.mail.transport import Transport
@@ -64,20 +65,20 @@ class EmailJobs:
 
     def _declare(self, app: App) -> dict[type[EmailPayload], JobDefinition[..., str]]:
         @app.job("welcome", **_options(_USUAL))
-        async def welcome(payload: WelcomePayload, /) -> str:
-            return await self._deliver(payload)
+        async def welcome(data: EmailData, /) -> str:
+            return await self._run(data, "welcome")
 
         @app.job("verification", **_options(_USUAL))
-        async def verification(payload: VerificationPayload, /) -> str:
-            return await self._deliver(payload)
+        async def verification(data: EmailData, /) -> str:
+            return await self._run(data, "verification")
 
         @app.job("password_reset", **_options(_FIRST))
-        async def password_reset(payload: PasswordResetPayload, /) -> str:
-            return await self._deliver(payload)
+        async def password_reset(data: EmailData, /) -> str:
+            return await self._run(data, "password_reset")
 
         @app.job("notification", **_options(_USUAL))
-        async def notification(payload: NotificationPayload, /) -> str:
-            return await self._deliver(payload)
+        async def notification(data: EmailData, /) -> str:
+            return await self._run(data, "notification")
 
         return {
             WelcomePayload: welcome,
@@ -94,13 +95,31 @@ class EmailJobs:
             job_id: its id; queueing the same id again changes nothing.
 
         Raises:
+            PayloadError: its link leads to another site.
             StoreError: it could not be queued, or nobody knows whether it was.
         """
-        await self._definitions[type(payload)].options(job_id=job_id).enqueue(payload)
+        definition = self._definitions[type(payload)].options(job_id=job_id)
+        await definition.enqueue(self._checked(payload))
 
     def enqueue_sync(self, payload: EmailPayload, *, job_id: str) -> None:
         """Queue a mail from blocking code; see ``enqueue``."""
-        self._definitions[type(payload)].options(job_id=job_id).enqueue_sync(payload)
+        definition = self._definitions[type(payload)].options(job_id=job_id)
+        definition.enqueue_sync(self._checked(payload))
+
+    def _checked(self, payload: EmailPayload) -> EmailData:
+        """Return a payload for the wire; a link to another site is refused before it is queued."""
+        if isinstance(payload, NotificationPayload) and payload.metadata.link:
+            self.letterhead.link(payload.metadata.link, what="metadata.link")
+        return EmailData.of(payload)
+
+    async def _run(self, data: EmailData, name: str) -> str:
+        """Run the job of a name: the type in its data decides which mail is sent."""
+        payload = data.payload(name)
+        job = current_job()
+        if job.attempt == 1:
+            for cut in cuts_of(payload):
+                await job.log(str(cut))
+        return await self._deliver(payload)
 
     async def _deliver(self, payload: EmailPayload) -> str:
         """Send a job's mail and give its ``Message-ID``, the job's result."""

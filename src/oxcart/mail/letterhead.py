@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from oxcart._settings.letterhead import check_app_url, parse_sender
 from oxcart.errors import ConfigError, PayloadError
-from oxcart.mail.checks import check_line
+from oxcart.mail.checks import check_line, foreign_link, is_absolute
 from oxcart.mail.headers import Mailbox
 
 if TYPE_CHECKING:
@@ -16,8 +17,13 @@ if TYPE_CHECKING:
 
     from oxcart.settings import Settings
 
-_PATH_SAFE = "/?#[]@!$&'()*+,;=:%~"
+_SAFE = "/?#[]@!$&'()*+,;=:%~"
 """What a path keeps as it is; the rest is percent-encoded."""
+# Without user information and backslashes, which programs read in different ways.
+_ORIGIN = re.compile(
+    r"(https?)://([^/?#:@\\\s]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?([/?#].*)?", re.IGNORECASE
+)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +63,34 @@ class Letterhead:
         """Take the letterhead from the settings."""
         return cls(app_name=settings.app_name, app_url=settings.app_url, sender=settings.smtp_from)
 
-    def link(self, path: str) -> str:
-        """Join a path that starts with a slash to the application's URL."""
-        return self.app_url + quote(path, safe=_PATH_SAFE)
+    def link(self, link: str, *, what: str = "the link") -> str:
+        """Return the URL of a path of the application, or of an absolute URL that is one of it.
+
+        Args:
+            link: a path, with or without a leading slash, or an absolute URL.
+            what: the name of the link's field, for the error.
+
+        Raises:
+            PayloadError: it leads to another site.
+        """
+        link = link.strip()
+        if not is_absolute(link):
+            return self.app_url + quote(link if link.startswith("/") else f"/{link}", safe=_SAFE)
+        origin, rest = _split_origin(link)
+        if origin is None or origin != _split_origin(self.app_url)[0]:
+            raise foreign_link(link, what=what, app_url=self.app_url)
+        own_scheme_and_host = "/".join(self.app_url.split("/")[:3])
+        return own_scheme_and_host + quote(rest, safe=_SAFE)
+
+
+def _split_origin(url: str) -> tuple[tuple[str, str, int] | None, str]:
+    """Split a URL into its origin (None: not one that can be compared) and what follows it."""
+    found = _ORIGIN.fullmatch(url)
+    if found is None:
+        return None, ""
+    scheme, host, port, rest = found.groups()
+    default = _DEFAULT_PORTS[scheme.lower()]
+    return (scheme.lower(), host.lower(), int(port or default)), rest or ""
 
 
 def _parsed_sender(sender: str) -> ValidatedEmail:

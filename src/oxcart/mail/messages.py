@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -11,8 +13,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from oxcart.mail import templates
-from oxcart.mail.checks import parse_address
-from oxcart.mail.headers import MAIL_POLICY, Mailbox
+from oxcart.mail.checks import one_line, plain_text
+from oxcart.mail.headers import MAIL_POLICY
 from oxcart.mail.payloads import (
     EmailPayload,
     NotificationPayload,
@@ -20,11 +22,35 @@ from oxcart.mail.payloads import (
     VerificationPayload,
     WelcomePayload,
 )
+from oxcart.mail.recipients import parse_recipients
 
 if TYPE_CHECKING:
     from oxcart.mail.letterhead import Letterhead
 
+log = logging.getLogger("oxcart.mail")
+
 _MAX_ID_LENGTH = 120
+_LIMITS = {"name": 300, "metadata.title": 300, "metadata.message": 50_000}
+"""How many characters of a field a mail holds; longer text is cut."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """A field whose text is longer than a mail holds.
+
+    Attributes:
+        field: its name on the wire.
+        length: its length in characters.
+        limit: how many of them the mail holds, with an ellipsis at the end.
+    """
+
+    field: str
+    length: int
+    limit: int
+
+    def __str__(self) -> str:
+        """Say it in a sentence, for the job's log."""
+        return f"{self.field} was cut from {self.length} to {self.limit} characters"
 
 
 def build_message(
@@ -37,17 +63,31 @@ def build_message(
         letterhead: in whose name.
         job_id: what the ``Message-ID`` derives from; the same job gives the same one.
         now: an aware instant for the header ``Date``; the present without it.
+
+    Raises:
+        PayloadError: a link leads to another site.
     """
+    for cut in cuts_of(payload):
+        log.warning(
+            "email.text_cut",
+            extra={
+                "job_id": job_id,
+                "email_type": payload.type,
+                "field": cut.field,
+                "length": cut.length,
+                "limit": cut.limit,
+            },
+        )
     subject, context = _content(payload, letterhead)
     context |= {
         "subject": subject,
-        "name": payload.name.strip(),
+        "name": _cut(one_line(payload.name), "name"),
         "app_name": letterhead.app_name,
         "app_url": letterhead.app_url,
     }
     message = EmailMessage(policy=MAIL_POLICY)
     message["From"] = [letterhead.sender_address]
-    message["To"] = [_recipient(payload.to_email)]
+    message["To"] = parse_recipients(payload.to_email, what="toEmail")
     message["Subject"] = subject
     message["Date"] = format_datetime(now or datetime.now(UTC))
     message["Message-ID"] = message_id(payload, letterhead, job_id=job_id)
@@ -83,20 +123,35 @@ def _content(payload: EmailPayload, letterhead: Letterhead) -> tuple[str, dict[s
                 "action_url": letterhead.link("/auth/reset-password"),
             }
         case NotificationPayload(metadata=metadata):
-            return metadata.title.strip(), {
-                "title": metadata.title,
-                "paragraphs": _paragraphs(metadata.message),
-                "action_url": letterhead.link(metadata.link) if metadata.link else None,
+            title = _cut(one_line(metadata.title), "metadata.title")
+            return title, {
+                "title": title,
+                "paragraphs": _paragraphs(_cut(plain_text(metadata.message), "metadata.message")),
+                "action_url": (
+                    letterhead.link(metadata.link, what="metadata.link") if metadata.link else None
+                ),
             }
+
+
+def cuts_of(payload: EmailPayload) -> list[Cut]:
+    """Return the fields of a payload that are longer than a mail holds."""
+    texts = {"name": one_line(payload.name)}
+    if isinstance(payload, NotificationPayload):
+        texts["metadata.title"] = one_line(payload.metadata.title)
+        texts["metadata.message"] = plain_text(payload.metadata.message)
+    return [
+        Cut(field=field, length=len(text), limit=_LIMITS[field])
+        for field, text in texts.items()
+        if len(text) > _LIMITS[field]
+    ]
+
+
+def _cut(text: str, field: str) -> str:
+    limit = _LIMITS[field]
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _paragraphs(text: str) -> list[list[str]]:
     """Split text at blank lines, and each paragraph into its lines."""
     blocks = re.split(r"\n\s*\n", "\n".join(text.strip().splitlines()))
     return [[line.strip() for line in block.splitlines()] for block in blocks]
-
-
-def _recipient(to_email: str) -> Mailbox:
-    """Return the address with its domain in ASCII; the local part may need SMTPUTF8."""
-    parsed = parse_address(to_email, what="toEmail")
-    return Mailbox(parsed.ascii_email or f"{parsed.local_part}@{parsed.ascii_domain}")

@@ -1,7 +1,7 @@
-"""The payloads of the four e-mail jobs, as Node and Python put them on the wire.
+"""The payloads of the four e-mails, checked.
 
-``{"type": <job name>, "toEmail": str, "name": str, "metadata"?: object}``. Keys that are not
-known are passed over, as the site's other programs may add some.
+On the wire they are ``{"type": <job name>, "toEmail": str, "name": str, "metadata"?: object}``;
+``wire_data`` reads what other programs put there.
 """
 
 from __future__ import annotations
@@ -10,13 +10,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from oxcart.mail.checks import check_address, check_line, check_path, check_text
+from oxcart.errors import PayloadError
+from oxcart.mail.checks import check_line, check_link, check_text
+from oxcart.mail.recipients import parse_recipients
 
-_NAME_LENGTH = 300
-_TITLE_LENGTH = 300
-_MESSAGE_LENGTH = 50_000
 _SECRET_LENGTH = 2_000
-_LINK_LENGTH = 2_000
 
 
 class _Unshown(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -33,17 +31,32 @@ class _Payload(_Unshown, frozen=True, kw_only=True, rename="camel"):
     """What all four have in common.
 
     Raises:
-        PayloadError: the address is not one, or a field holds what no header may hold.
+        PayloadError: the address is not one, or a field holds what no mail may hold.
     """
 
     type: str
     to_email: str
+    """One address or several, with or without display names."""
     name: str = ""
     """Whom the mail greets; may be empty."""
 
     def __post_init__(self) -> None:
-        check_address(self.to_email, what="toEmail")
-        check_line(self.name, what="name", max_length=_NAME_LENGTH, is_required=False)
+        check_text(self.to_email, what="toEmail", is_required=False)
+        parse_recipients(self.to_email, what="toEmail")
+        check_text(self.name, what="name", is_required=False)
+
+
+class _SecretPayload(_Payload, frozen=True, kw_only=True):
+    """A mail with a secret: whoever receives it can act as the recipient, so it has only one."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        recipients = parse_recipients(self.to_email, what="toEmail")
+        if len(recipients) > 1:
+            raise PayloadError(
+                f"toEmail has {len(recipients)} recipients: an e-mail of type {self.type!r} goes "
+                "to one address alone, as it holds a secret"
+            )
 
 
 class WelcomePayload(_Payload, frozen=True, kw_only=True):
@@ -61,7 +74,7 @@ class VerificationMetadata(_Unshown, frozen=True, kw_only=True, rename="camel"):
         check_line(self.token, what="metadata.token", max_length=_SECRET_LENGTH)
 
 
-class VerificationPayload(_Payload, frozen=True, kw_only=True):
+class VerificationPayload(_SecretPayload, frozen=True, kw_only=True):
     """Data of the job ``verification``."""
 
     type: Literal["verification"] = "verification"
@@ -77,7 +90,7 @@ class PasswordResetMetadata(_Unshown, frozen=True, kw_only=True, rename="camel")
         check_line(self.reset_code, what="metadata.resetCode", max_length=_SECRET_LENGTH)
 
 
-class PasswordResetPayload(_Payload, frozen=True, kw_only=True):
+class PasswordResetPayload(_SecretPayload, frozen=True, kw_only=True):
     """Data of the job ``password_reset``; its name is empty."""
 
     type: Literal["password_reset"] = "password_reset"
@@ -92,13 +105,13 @@ class NotificationMetadata(
     title: str
     message: str
     link: str | None = None
-    """A path of the web application; empty or missing: the mail has no button."""
+    """A path of the web application, or a URL of it; empty or missing: the mail has no button."""
 
     def __post_init__(self) -> None:
-        check_line(self.title, what="metadata.title", max_length=_TITLE_LENGTH)
-        check_text(self.message, what="metadata.message", max_length=_MESSAGE_LENGTH)
+        check_text(self.title, what="metadata.title")
+        check_text(self.message, what="metadata.message")
         if self.link:
-            check_path(self.link, what="metadata.link", max_length=_LINK_LENGTH)
+            check_link(self.link, what="metadata.link")
 
 
 class NotificationPayload(_Payload, frozen=True, kw_only=True):

@@ -28,11 +28,16 @@ class Received:
     """A mail that the server accepted."""
 
     sender: str
-    recipient: str
+    recipients: tuple[str, ...]
     content: bytes
     connection: int
     is_encrypted: bool
     login: str | None
+
+    @property
+    def recipient(self) -> str:
+        (recipient,) = self.recipients
+        return recipient
 
 
 @dataclass(slots=True)
@@ -128,13 +133,12 @@ class _Handler:
             return answer
         assert isinstance(envelope.original_content, bytes)
         assert envelope.mail_from is not None
-        (recipient,) = envelope.rcpt_tos
         transport = server.transport
         assert transport is not None
         self._owner.messages.append(
             Received(
                 sender=envelope.mail_from,
-                recipient=recipient,
+                recipients=tuple(envelope.rcpt_tos),
                 content=envelope.original_content,
                 connection=server.number,
                 is_encrypted=transport.get_extra_info("sslcontext") is not None,

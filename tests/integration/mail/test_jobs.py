@@ -156,7 +156,7 @@ async def test_job_without_what_it_needs_fails_for_good(
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"name": "Ada\r\nBcc: everybody@example.com"}, "name holds the control character"),
+        ({"name": "Ada\x00Bcc: everybody@example.com"}, "name holds the control character"),
         ({"toEmail": "ada@example.com\r\nRCPT TO:<b@example.com>"}, "toEmail holds the control"),
         ({"toEmail": "nobody"}, "toEmail is not an e-mail address"),
     ],

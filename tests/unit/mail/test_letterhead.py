@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from tests.unit.mail.builders import make_letterhead
 
-from oxcart.errors import ConfigError
+from oxcart.errors import ConfigError, PayloadError
 from oxcart.mail.letterhead import Letterhead
 from oxcart.settings import Settings
 
@@ -71,3 +71,45 @@ def test_path_keeps_to_the_host_and_is_encoded() -> None:
     assert letterhead.link("//evil.example") == "https://x.example/base//evil.example"
     assert letterhead.link('/a b"<ü>\\') == "https://x.example/base/a%20b%22%3C%C3%BC%3E%5C"
     assert letterhead.link("/a%20b") == "https://x.example/base/a%20b"
+
+
+@pytest.mark.parametrize(
+    ("link", "url"),
+    [
+        ("wiki/1", "https://x.example/base/wiki/1"),
+        (" /wiki/1 ", "https://x.example/base/wiki/1"),
+        ("@evil.example/", "https://x.example/base/@evil.example/"),
+        (".evil.example/", "https://x.example/base/.evil.example/"),
+        ("?tab=talk", "https://x.example/base/?tab=talk"),
+        ("https://x.example/wiki/1?a=b#c", "https://x.example/wiki/1?a=b#c"),
+        ("HTTPS://X.example:443/wiki", "https://x.example/wiki"),
+        ("https://x.example", "https://x.example"),
+        ("https://x.example?a=b", "https://x.example?a=b"),
+        ('https://x.example/a b"<ü>', "https://x.example/a%20b%22%3C%C3%BC%3E"),
+    ],
+)
+def test_links_of_the_application_are_completed(link: str, url: str) -> None:
+    assert make_letterhead(app_url="https://x.example/base").link(link) == url
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://evil.example/",
+        "http://x.example/",
+        "https://x.example:8443/",
+        "https://x.example.evil.example/",
+        "https://x.example@evil.example/",
+        "https://evil.example\\@x.example/",
+        "https://x.example\\.evil.example/",
+        "https://x.example:443@evil.example/",
+        "https:x.example/",
+        "https:/x.example/",
+        "https:///x.example/",
+        "javascript:alert(1)",
+        "https://x.example:99999999/",
+    ],
+)
+def test_link_to_another_site_is_refused_by_name(link: str) -> None:
+    with pytest.raises(PayloadError, match=r"metadata\.link is .*https://x\.example/"):
+        make_letterhead(app_url="https://x.example").link(link, what="metadata.link")

@@ -166,7 +166,19 @@ def test_paragraphs_and_lines_of_a_notification_are_kept() -> None:
 def test_mail_to_nobody_by_name_greets_all_the_same() -> None:
     message = build_message(payloads.welcome("ada@example.com", " "), make_letterhead(), job_id="1")
 
-    assert "Hello,\n" in part(message, "plain")
+    assert "Hi,\n" in part(message, "plain")
+
+
+def test_what_cannot_be_written_is_replaced_and_line_ends_become_blanks() -> None:
+    payload = payloads.notification(
+        "ada@example.com", "A\r\nB\x0bC", "a\ud83d\x92\u2028b", "one\x0ctwo\u2029\n\nx\udc00"
+    )
+
+    message = build_message(payload, make_letterhead(), job_id="1")
+
+    assert read_back(message)["Subject"] == "a\ufffd\ufffd b"
+    assert "Hi A B C,\n" in part(message, "plain")
+    assert "one\ntwo\n\nx\ufffd\n" in part(message, "plain")
 
 
 def test_message_id_is_the_same_on_every_attempt_and_different_for_every_job() -> None:

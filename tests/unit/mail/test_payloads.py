@@ -2,26 +2,12 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from tests.unit.mail.builders import make_payloads, make_wire_data, metadata_of
+from tests.unit.mail.builders import make_payloads
 
-from oxcart import JsonValue
 from oxcart.errors import PayloadError
 from oxcart.mail import payloads
-from oxcart.mail.payloads import (
-    NotificationPayload,
-    PasswordResetPayload,
-    VerificationPayload,
-    WelcomePayload,
-)
 
-TYPES: dict[str, type[payloads.EmailPayload]] = {
-    "welcome": WelcomePayload,
-    "verification": VerificationPayload,
-    "password_reset": PasswordResetPayload,
-    "notification": NotificationPayload,
-}
-
-CONTROLS = ["\r", "\n", "\r\n", "\x00", "\t", "\x0b", "\x1b", "\x7f", "\x85", "\u2028", "\ud800"]
+CONTROLS = ["\r", "\n", "\r\n", "\x00", "\t", "\x0b", "\x1b", "\x7f", "\x85", "\u2028"]
 
 
 def test_payloads_have_the_shape_that_node_reads() -> None:
@@ -58,162 +44,54 @@ def test_notification_without_link_has_no_link_on_the_wire() -> None:
         assert msgspec.to_builtins(payload)["metadata"] == {"title": "Title", "message": "Text"}
 
 
-@pytest.mark.parametrize("name", TYPES)
-def test_payload_of_a_node_job_is_read(name: str) -> None:
-    data = make_wire_data(name)
+@pytest.mark.parametrize("control", ["\x00", "\x07", "\x1b", "\x1f", "\x7f"])
+def test_controls_that_mean_nothing_in_a_mail_are_refused(control: str) -> None:
+    bad = f"Ada{control}x"
 
-    payload = msgspec.convert(data, TYPES[name])
-
-    assert data == msgspec.to_builtins(payload)
-
-
-@pytest.mark.parametrize("name", TYPES)
-def test_keys_that_are_not_known_are_passed_over(name: str) -> None:
-    data = make_wire_data(name) | {"locale": "de", "sentAt": 1}
-    if "metadata" in data:
-        metadata_of(data)["campaign"] = {"id": 7}
-
-    assert msgspec.convert(data, TYPES[name]) == msgspec.convert(make_wire_data(name), TYPES[name])
-
-
-@pytest.mark.parametrize("metadata", [None, {}, {"any": "thing"}, "text"])
-def test_welcome_takes_any_metadata(metadata: JsonValue) -> None:
-    data = make_wire_data("welcome") | {"metadata": metadata}
-
-    assert msgspec.convert(data, WelcomePayload) == payloads.welcome("ada@example.com", "Ada")
-
-
-def test_link_may_be_null() -> None:
-    data = make_wire_data("notification")
-    metadata_of(data)["link"] = None
-
-    assert msgspec.convert(data, NotificationPayload).metadata.link is None
-
-
-@pytest.mark.parametrize(
-    ("name", "key"),
-    [
-        ("verification", "token"),
-        ("password_reset", "resetCode"),
-        ("notification", "title"),
-        ("notification", "message"),
-    ],
-)
-@pytest.mark.parametrize("value", ["missing", "", "  ", None, 7])
-def test_required_metadata_must_be_there(name: str, key: str, value: JsonValue) -> None:
-    """Missing, empty, blank, null and of another type all make the payload unfit."""
-    data = make_wire_data(name)
-    metadata_of(data)[key] = value
-    if value == "missing":
-        del metadata_of(data)[key]
-
-    with pytest.raises(msgspec.ValidationError, match=key):
-        msgspec.convert(data, TYPES[name])
-
-
-@pytest.mark.parametrize("name", ["verification", "password_reset", "notification"])
-def test_metadata_itself_must_be_there(name: str) -> None:
-    data = make_wire_data(name)
-    del data["metadata"]
-
-    with pytest.raises(msgspec.ValidationError, match="metadata"):
-        msgspec.convert(data, TYPES[name])
-
-
-def test_type_that_is_not_the_jobs_name_is_refused() -> None:
-    data = make_wire_data("welcome") | {"type": "verification"}
-
-    with pytest.raises(msgspec.ValidationError, match="type"):
-        msgspec.convert(data, WelcomePayload)
-
-
-@pytest.mark.parametrize("control", CONTROLS)
-def test_controls_in_name_title_and_address_are_refused(control: str) -> None:
-    """A line end in a header field would let its author write headers."""
-    bad = f"Ada{control}Bcc: everybody@example.com"
-
-    with pytest.raises(PayloadError, match="name holds the control character"):
+    with pytest.raises(PayloadError, match=r"name holds the control character U\+00"):
         payloads.welcome("ada@example.com", bad)
     with pytest.raises(PayloadError, match=r"metadata\.title holds the control character"):
         payloads.notification("ada@example.com", "Ada", bad, "Text")
-    with pytest.raises(PayloadError, match="toEmail holds the control character"):
-        payloads.welcome(f"ada@example.com{control}", "Ada")
+    with pytest.raises(PayloadError, match=r"metadata\.message holds the control character"):
+        payloads.notification("ada@example.com", "Ada", "Title", bad)
 
 
 @pytest.mark.parametrize("control", CONTROLS)
-def test_controls_from_the_queue_are_refused_too(control: str) -> None:
-    data = make_wire_data("welcome") | {"name": f"Ada{control}x"}
+def test_controls_in_addresses_secrets_and_links_are_refused(control: str) -> None:
+    bad = f"Ada{control}x"
 
-    with pytest.raises(msgspec.ValidationError, match="name holds the control character"):
-        msgspec.convert(data, WelcomePayload)
+    with pytest.raises(PayloadError, match="toEmail holds the control character"):
+        payloads.welcome(f"ada{control}@example.com", "Ada")
+    with pytest.raises(PayloadError, match="toEmail holds the control character"):
+        payloads.welcome(f"ada@example.com{control}Bcc: everybody@example.com", "Ada")
+    with pytest.raises(PayloadError, match=r"metadata\.token holds the control character"):
+        payloads.verification("ada@example.com", "Ada", bad)
+    with pytest.raises(PayloadError, match=r"metadata\.link holds the control character"):
+        payloads.notification("ada@example.com", "Ada", "Title", "Text", f"/{bad}")
 
 
-def test_message_may_have_lines_but_no_other_controls() -> None:
-    payloads.notification("ada@example.com", "Ada", "Title", "one\r\ntwo\n\n\tthree")
+def test_secrets_go_to_one_address_alone() -> None:
+    """A reset code that also reaches a second address would give that one the account."""
+    both = "ada@example.com, eve@evil.example"
 
-    with pytest.raises(PayloadError, match=r"U\+0000"):
-        payloads.notification("ada@example.com", "Ada", "Title", "one\x00two")
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "",
-        "ada",
-        "ada@",
-        "@example.com",
-        "ada@localhost",
-        "ada@exa mple.com",
-        "ada@example.com, bob@example.com",
-        "Ada <ada@example.com>",
-        "<ada@example.com>",
-        "ada@example..com",
-        "a" * 65 + "@example.com",
-        "ada@example.com" * 30,
-        "=?utf-8?q?a=0D=0ABcc=3A_e?=@example.com",
-    ],
-)
-def test_what_is_no_address_is_refused(address: str) -> None:
-    with pytest.raises(PayloadError, match="toEmail"):
-        payloads.welcome(address, "Ada")
+    with pytest.raises(PayloadError, match=r"toEmail has 2 recipients: .*'password_reset'"):
+        payloads.password_reset(both, "483920")
+    with pytest.raises(PayloadError, match=r"toEmail has 2 recipients: .*'verification'"):
+        payloads.verification(both, "Ada", "token-1")
+    payloads.password_reset("Ada <ada@example.com>, ada@example.com", "483920")
 
 
 @pytest.mark.parametrize(
-    "address", ["o'neil+tag@mail.example.co.uk", "ada@uni.test", "ada@bücher.example"]
+    "link", ["javascript:alert(1)", "data:text/html,x", " JavaScript:x", "mailto:a@b"]
 )
-def test_unusual_addresses_are_taken(address: str) -> None:
-    assert payloads.welcome(address, "Ada").to_email == address
-
-
-@pytest.mark.parametrize(
-    "link",
-    [
-        "javascript:alert(1)",
-        "@evil.example/",
-        ".evil.example/",
-        "https://evil.example/",
-        "wiki/1",
-        "/wiki\n/1",
-    ],
-)
-def test_link_must_be_a_path(link: str) -> None:
-    """Joined to the application's URL, anything else could lead to another host."""
-    with pytest.raises(PayloadError, match=r"metadata\.link"):
+def test_link_of_another_scheme_is_refused(link: str) -> None:
+    with pytest.raises(PayloadError, match=r"metadata\.link is .*expected a path"):
         payloads.notification("ada@example.com", "Ada", "Title", "Text", link)
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: payloads.welcome("ada@example.com", "x" * 301),
-        lambda: payloads.notification("ada@example.com", "Ada", "x" * 301, "Text"),
-        lambda: payloads.notification("ada@example.com", "Ada", "Title", "x" * 50_001),
-        lambda: payloads.verification("ada@example.com", "Ada", "x" * 2_001),
-    ],
-)
-def test_what_is_too_long_is_refused(make: object) -> None:
+def test_secret_that_is_too_long_is_refused() -> None:
     with pytest.raises(PayloadError, match="at most"):
-        make()  # type: ignore[operator]  # each is a function without parameters
+        payloads.verification("ada@example.com", "Ada", "x" * 2_001)
 
 
 def test_caller_that_passes_no_text_is_told_so() -> None:
