@@ -66,9 +66,15 @@ class Subscription:
 
     def __init__(self, job_id: str, *, limit: int = BUFFER) -> None:
         self.job_id = job_id
+        self.position = "0-0"
+        """The id after which every event of the job is given."""
+        self.missed: list[QueueEvent] | None = None
+        """The job's events up to the position and after the id that the subscriber has seen last;
+        ``None`` if it named no id, or events after it are no longer kept."""
         self._limit = limit
         self._items: deque[QueueEvent | Notice] = deque()
         self._arrived = asyncio.Event()
+        self._after: EventId | None = None
         self._last: Notice | None = None
 
     async def get(self, within_s: float) -> QueueEvent | Notice | None:
@@ -91,9 +97,15 @@ class Subscription:
                 return None
         return self._items.popleft()
 
+    def start_after(self, position: EventId) -> None:
+        """Leave out the events up to a position; the hub does."""
+        self.position = str(position)
+        self._after = position
+        self._items = deque(item for item in self._items if not self._is_old(item))
+
     def put(self, item: QueueEvent | Notice) -> None:
         """Append an event or a notice; the hub does."""
-        if self._last is not None:
+        if self._last is not None or self._is_old(item):
             return
         if item not in _LAST and len(self._items) >= self._limit:
             self._items.clear()
@@ -102,6 +114,12 @@ class Subscription:
             self._last = Notice(item)
         self._items.append(item)
         self._arrived.set()
+
+    def _is_old(self, item: QueueEvent | Notice) -> bool:
+        if self._after is None or not isinstance(item, QueueEvent):
+            return False
+        found = EventId.parse(item.id)
+        return found is not None and found <= self._after
 
 
 class EventHub(Closing):
@@ -154,8 +172,15 @@ class EventHub(Closing):
         return self._is_reading
 
     @asynccontextmanager
-    async def subscribe(self, job_id: str) -> AsyncIterator[Subscription]:
-        """Follow a job: every event of it from now on is given.
+    async def subscribe(
+        self, job_id: str, *, after: str | None = None
+    ) -> AsyncIterator[Subscription]:
+        """Follow a job: every event of it after the subscription's position is given.
+
+        Args:
+            job_id: the job.
+            after: the id of the last event that the subscriber has seen; those that it missed are
+                then in ``missed``, from a history that all subscribers share.
 
         Raises:
             StoreUnavailable: the server cannot be reached.
@@ -168,39 +193,19 @@ class EventHub(Closing):
         self._by_job.setdefault(key, set()).add(subscription)
         try:
             await self._start()
+            seen = None if after is None else EventId.parse(after)
+            if seen is not None and await self._history.reach_back_to(seen):
+                subscription.missed = self._history.of_job(key, seen)
+                subscription.start_after(self._history.end)
+            else:
+                last = await self._store.run(reading.last_event_id(self._keys))
+                subscription.start_after(EventId.parse(last) or self._history.end)
             yield subscription
         finally:
             self._by_job[key].discard(subscription)
             if not self._by_job[key]:
                 del self._by_job[key]
             self._idle_since = time.monotonic()
-
-    async def last_event_id(self) -> str:
-        """Return the id of the newest event that the server has.
-
-        Raises:
-            StoreUnavailable: the server cannot be reached.
-        """
-        return await self._store.run(reading.last_event_id(self._keys))
-
-    async def replay(self, job_id: str, *, after: str) -> list[QueueEvent] | None:
-        """Return a job's events after an id, from a history that all subscribers share.
-
-        Args:
-            job_id: the job.
-            after: the id of the last event that the caller has seen.
-
-        Returns:
-            The events that the hub has read, oldest first; ``None`` if the id is not one of the
-            stream, or events after it are no longer kept.
-
-        Raises:
-            StoreUnavailable: the server cannot be reached.
-        """
-        wanted = EventId.parse(after)
-        if wanted is None or not await self._history.reach_back_to(wanted):
-            return None
-        return self._history.of_job(job_id.encode(errors="replace"), wanted)
 
     async def aclose(self) -> None:
         """End every subscription with ``Notice.CLOSED``, and the reading."""
@@ -214,7 +219,7 @@ class EventHub(Closing):
         async with self._starting:
             if self._is_reading:
                 return
-            self._history.begin(await self.last_event_id())
+            self._history.begin(await self._store.run(reading.last_event_id(self._keys)))
             self._is_reading = True
             # Not in a TaskGroup: the reader belongs to no single subscriber; aclose ends it.
             task = asyncio.get_running_loop().create_task(self._read())

@@ -124,6 +124,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What the URL in an export's row needs: the user's session or key, or nothing, because it is
     signed for as long as the file is kept."""
 
+    max_streams: Positive = 1000
+    """How many streams of events and long polls may be open in a process."""
+    max_streams_per_user: Positive = 20
+    """How many of them may be one user's."""
+    ticket_seconds: Positive = 900
+    """How long a ticket is good for, by which a browser follows one job."""
+
     storage_dir: Path | None = None
     """Where finished exports are kept; without it ``data_dir``/exports."""
     export_days: Days = 7
@@ -272,6 +279,9 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "link_seconds": ("OXCART_LINK_SECONDS",),
     "files_url": ("OXCART_FILES_URL",),
     "file_links": ("OXCART_FILE_LINKS",),
+    "max_streams": ("OXCART_MAX_STREAMS",),
+    "max_streams_per_user": ("OXCART_MAX_STREAMS_PER_USER",),
+    "ticket_seconds": ("OXCART_TICKET_SECONDS",),
     "storage_dir": ("OXCART_STORAGE_DIR",),
     "export_days": ("OXCART_EXPORT_DAYS",),
     "email_concurrency": ("OXCART_EMAIL_CONCURRENCY",),

@@ -63,12 +63,14 @@ async def run_api(*, host: str | None = None, port: int | None = None) -> None:
 
         on_stop_signals(on_stop)
         watch_parent(on_stop)
+        api = create_app(system)
         await serve(
-            create_app(system),
+            api,
             settings.api_host,
             settings.api_port if port is None else port,
             ready=on_ready,
             stop=stop,
+            before_stop=api.state.live.aclose,
             grace_seconds=settings.grace_seconds,
             limits=ConnectionLimits(max_connections=settings.max_connections),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -15,6 +16,7 @@ from oxcart._settings.default_user import why_no_default_user
 from oxcart.database.site_sessions import StoredSessions
 from oxcart.database.users import DEFAULT_USER_ID, Users
 from oxcart.errors import OxcartError
+from oxcart.exports.links import signing_secret
 from oxcart.http.auth import Authenticator
 from oxcart.http.bursts import Bursts
 from oxcart.http.cors import Cors
@@ -23,11 +25,15 @@ from oxcart.http.guesses import Guesses
 from oxcart.http.health import HealthProbe
 from oxcart.http.jobs import Jobs
 from oxcart.http.limits import BodyLimit
+from oxcart.http.live.access import Tickets
+from oxcart.http.live.limits import WaitingClients
+from oxcart.http.live.tickets import TicketSigner
+from oxcart.http.live.updates import LiveUpdates
 from oxcart.http.metrics import MetricsProbe
 from oxcart.http.problems import ProblemError, answer_error
 from oxcart.http.proxies import TrustedProxies
 from oxcart.http.reference import complete_openapi
-from oxcart.http.routes import exports, health, metrics, queues, reference, worker
+from oxcart.http.routes import exports, health, live, metrics, queues, reference, worker
 
 if TYPE_CHECKING:
     from oxcart.system import System
@@ -76,14 +82,22 @@ def create_app(system: System) -> FastAPI:
     if why_no_default_user(system.settings) is None:
         log.warning("default_user.enabled", extra={"user_id": DEFAULT_USER_ID})
     app.state.system = system
-    app.state.authenticator = Authenticator(
-        system.settings, Users(system.database), StoredSessions(system.database)
-    )
+    users = Users(system.database)
+    app.state.authenticator = Authenticator(system.settings, users, StoredSessions(system.database))
     app.state.guesses = Guesses()
     app.state.health = HealthProbe(system)
     app.state.jobs = Jobs(system.app)
     app.state.bursts = Bursts(system)
     app.state.metrics = MetricsProbe(system)
-    for routes in (exports, queues, worker, health, metrics, reference):
+    clients = WaitingClients(
+        most=system.settings.max_streams, most_of_one=system.settings.max_streams_per_user
+    )
+    app.state.live = LiveUpdates(system.app, clients)
+    signer = TicketSigner(
+        [signing_secret(system.settings)],
+        lifetime=timedelta(seconds=system.settings.ticket_seconds),
+    )
+    app.state.tickets = Tickets(signer, users)
+    for routes in (exports, queues, live, worker, health, metrics, reference):
         app.include_router(routes.router)
     return app

@@ -22,6 +22,7 @@ from oxcart.system import open_system
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fastapi import FastAPI
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 log = logging.getLogger("oxcart.http")
@@ -41,7 +42,7 @@ class Api:
         self._environ = environ
         self._opening = asyncio.Lock()
         self._stack: AsyncExitStack | None = None
-        self._app: ASGIApp | None = None
+        self._app: FastAPI | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or follow the host's start and end."""
@@ -73,6 +74,8 @@ class Api:
 
     async def close(self) -> None:
         """Close the system; another request opens it anew."""
+        if self._app is not None:
+            await self._app.state.live.aclose()
         stack, self._stack, self._app = self._stack, None, None
         if stack is not None:
             await stack.aclose()

@@ -11,6 +11,8 @@ from oxcart.http.edge import AUDIT
 from oxcart.http.guesses import SHOWN_DIGITS, Guesses, credential_of
 from oxcart.http.health import HealthProbe
 from oxcart.http.jobs import Jobs
+from oxcart.http.live.access import TICKET_CALLER, TICKET_PARAMETER, Access, Tickets
+from oxcart.http.live.updates import LiveUpdates
 from oxcart.http.metrics import MetricsProbe
 from oxcart.http.problems import Kind, ProblemError
 from oxcart.system import System
@@ -29,6 +31,14 @@ def _health_probe(request: Request) -> HealthProbe:
 
 def _jobs(request: Request) -> Jobs:
     return cast("Jobs", request.app.state.jobs)
+
+
+def _live(request: Request) -> LiveUpdates:
+    return cast("LiveUpdates", request.app.state.live)
+
+
+def _tickets(request: Request) -> Tickets:
+    return cast("Tickets", request.app.state.tickets)
 
 
 async def authenticate(request: Request) -> Caller:
@@ -79,6 +89,20 @@ def user_of(caller: Caller) -> User:
     return caller.user
 
 
+async def access_of(request: Request) -> Access:
+    """Find out by which credential or ticket a caller wants to follow a job."""
+    given = request.query_params.getlist(TICKET_PARAMETER)
+    if not given:
+        caller = await authenticate(request)
+        if not caller.is_operator:
+            user_of(caller)
+        return Access(caller=caller)
+    if len(given) > 1:
+        raise ProblemError(Kind.TICKET_INVALID, "the request carries more than one ticket")
+    request.scope["oxcart.caller"] = TICKET_CALLER
+    return await _tickets(request).accept(given[0])
+
+
 async def _user(caller: Annotated[Caller, Depends(authenticate)]) -> User:
     return user_of(caller)
 
@@ -121,3 +145,6 @@ Operator = Annotated[Caller, Depends(_operator)]
 Watcher = Annotated[Caller, Depends(_watcher)]
 CurrentMetricsProbe = Annotated[MetricsProbe, Depends(_metrics_probe)]
 CurrentBursts = Annotated[Bursts, Depends(_bursts)]
+CurrentAccess = Annotated[Access, Depends(access_of)]
+CurrentLive = Annotated[LiveUpdates, Depends(_live)]
+CurrentTickets = Annotated[Tickets, Depends(_tickets)]

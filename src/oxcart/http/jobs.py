@@ -10,14 +10,15 @@ from starlette.responses import Response
 
 from oxcart.errors import StoreUnavailable
 from oxcart.exports.jobs import QUEUE as EXPORT_QUEUE
-from oxcart.http.problems import Kind, ProblemError
+from oxcart.http.live.following import not_found
+from oxcart.http.live.job_view import JobView, read_job
 from oxcart.mail.breaker import CircuitBreaker
 from oxcart.mail.jobs import QUEUE as EMAIL_QUEUE
-from oxcart.observe.redaction import Redactor
 
 if TYPE_CHECKING:
-    from oxcart import App, Job, JobState
+    from oxcart import App, Job, Queue
     from oxcart.http.auth import Caller
+    from oxcart.http.live.access import Access
 
 MAX_JOB_ID_CHARS = 200
 SPARED = timedelta(seconds=2)
@@ -36,55 +37,45 @@ class Jobs:
         self._app = app
         self._breaker = breaker or CircuitBreaker(SPARED)
 
-    async def show(self, caller: Caller, job_id: str) -> dict[str, Any]:
+    async def show(self, access: Access, job_id: str) -> JobView:
         """Find a job, in the e-mail queue and then in the export queue, and show it.
 
         Raises:
-            ProblemError: 404, also when the job exists and is someone else's.
+            ProblemError: 404, also when the job exists and is someone else's; 403, a ticket is for
+                another job.
             StoreUnavailable: Redis does not answer.
         """
+        queue = await self.find_queue(access, job_id)
+        view = await read_job(self._app, queue, job_id)
+        if view is None:
+            raise not_found()
+        return view
+
+    async def find_queue(self, access: Access, job_id: str) -> Queue:
+        """Find the queue of a job that a caller may see; raises as ``show``."""
         if len(job_id) > MAX_JOB_ID_CHARS or not job_id.isprintable():
-            raise _not_found()
+            raise not_found()
         if not self._breaker.allows():
             raise StoreUnavailable("not asked: the server did not answer a moment ago")
         try:
-            job, state = await self._find(caller, job_id)
+            queue = await self._find(access, job_id)
         except StoreUnavailable:
             self._breaker.failed()
             raise
         self._breaker.succeeded()
-        if job is None or state == "unknown":  # unknown: removed between the two reads
-            raise _not_found()
-        return self._document(job, state)
+        if queue is None:
+            raise not_found()
+        access.check(queue.name, job_id)
+        return queue
 
-    async def _find(self, caller: Caller, job_id: str) -> tuple[Job[Any] | None, JobState | None]:
-        for name in (EMAIL_QUEUE, EXPORT_QUEUE):
+    async def _find(self, access: Access, job_id: str) -> Queue | None:
+        ticket = access.ticket
+        for name in (EMAIL_QUEUE, EXPORT_QUEUE) if ticket is None else (ticket.queue,):
             queue = self._app.queue(name)
             job = await queue.get_job(job_id)
-            if job is not None and may_see(caller, job):
-                return job, await queue.get_state(job_id)
-        return None, None
-
-    def _document(self, job: Job[Any], state: JobState | None) -> dict[str, Any]:
-        definition = self._app.registry.get((job.queue, job.name))
-        redactor = Redactor(job.data, definition.secrets if definition else ())
-        optional = {
-            "processedOn": job.processed_at_ms,
-            "finishedOn": job.finished_at_ms,
-            "failedReason": redactor.shown(job.failed_reason),
-            "returnvalue": redactor.shown(job.return_value),
-            "delayReason": None if state == "active" else redactor.shown(job.delay_reason),
-        }
-        return {
-            "id": job.id,
-            "state": str(state),
-            "type": redactor.shown_text(job.name),
-            "createdAt": job.created_at_ms,
-            **{name: value for name, value in optional.items() if value is not None},
-            "attemptsMade": job.attempts_made,
-            "progress": redactor.shown(job.progress),
-            "data": redactor.shown(job.data),
-        }
+            if job is not None and may_see(access.caller, job):
+                return queue
+        return None
 
 
 def may_see(caller: Caller, job: Job[Any]) -> bool:
@@ -102,7 +93,3 @@ def json_response(document: dict[str, Any]) -> Response:
     Escaped to ASCII: a payload may hold lone surrogates, which UTF-8 cannot write.
     """
     return Response(json.dumps(document).encode("ascii"), media_type="application/json")
-
-
-def _not_found() -> ProblemError:
-    return ProblemError(Kind.NOT_FOUND, "no such job")

@@ -56,6 +56,8 @@ class Kind(Enum):
     BAD_FILTER = (400, "bad-filter", "Bad filter", "A filter is unknown or has a wrong value.")
     UNAUTHENTICATED = (401, "unauthenticated", "Not authenticated", "No valid credential was sent.")
     NO_USER = (401, "no-user", "No user", "The key is good, but says for no user who exists.")
+    TICKET_INVALID = (401, "ticket-invalid", "Invalid ticket", "The ticket is not one of ours.")
+    TICKET_EXPIRED = (401, "ticket-expired", "Ticket expired", "Ask for a new ticket.")
     FORBIDDEN = (403, "forbidden", "Forbidden", "The caller may not do this.")
     CROSS_SITE = (403, "cross-site", "Cross-site request", "A page of another site sent it.")
     LINK_INVALID = (403, "link-invalid", "Invalid link", "The link's signature does not fit.")
@@ -86,9 +88,16 @@ class Kind(Enum):
         "Wrong keys came from this address; wait as long as Retry-After says.",
     )
     RANGE_NOT_SATISFIABLE = (416, "range", "Range not satisfiable", "The file is shorter.")
+    TOO_MANY_STREAMS = (
+        429,
+        "too-many-streams",
+        "Too many streams",
+        "The caller has too many streams and long polls open.",
+    )
     INTERNAL = (500, "internal", "Internal error", "The log has it under requestId.")
     STOPPING = (503, "stopping", "Server stopping", "The server stopped before it could answer.")
     OVERLOADED = (503, "overloaded", "Overloaded", "The server has no room for more connections.")
+    STREAMS_FULL = (503, "streams-full", "All streams taken", "Too many clients wait; try later.")
     QUEUE_UNAVAILABLE = (
         503,
         "queue-unavailable",

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 
 from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, JsonValue, field_validator
 from pydantic.alias_generators import to_camel
@@ -9,6 +10,8 @@ from pydantic.alias_generators import to_camel
 from oxcart.burst import BurstReport
 from oxcart.exports.records import ExportRecord
 from oxcart.http.bursts import DEFAULT_SECONDS, MAX_JOBS, MAX_SECONDS
+from oxcart.http.live.following import MAX_WAIT_SECONDS
+from oxcart.http.live.tickets import MAX_CHARS as MAX_TICKET_CHARS
 
 MAX_NAME_CHARS = 64
 MAX_ID_CHARS = 200
@@ -71,6 +74,38 @@ class LinkQuery(BaseModel):
         return self.expires is not None or self.signature is not None
 
 
+class TicketQuery(BaseModel):
+    """A ticket instead of a credential."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ticket: Annotated[str | None, Field(max_length=MAX_TICKET_CHARS)] = Field(
+        default=None, description="A ticket for this job, instead of a credential."
+    )
+
+
+class JobQuery(TicketQuery):
+    """How long to wait for a job to change."""
+
+    wait: Annotated[int, Field(ge=0, le=MAX_WAIT_SECONDS)] = Field(
+        default=0, description="Answer after this many seconds at the latest (long poll)."
+    )
+    state: Annotated[str | None, Field(max_length=MAX_NAME_CHARS)] = Field(
+        default=None, description="With wait: the state that the caller knows."
+    )
+
+
+class ExportQuery(TicketQuery):
+    """How long to wait for an export to change."""
+
+    wait: Annotated[int, Field(ge=0, le=MAX_WAIT_SECONDS)] = Field(
+        default=0, description="Answer after this many seconds at the latest (long poll)."
+    )
+    status: ExportStatus | None = Field(
+        default=None, description="With wait: the status that the caller knows."
+    )
+
+
 class BurstQuery(BaseModel):
     """How much a burst does at the most."""
 
@@ -101,11 +136,28 @@ class CreatedExport(_Answer):
     job_id: str = Field(default="", description="Absent when the queue was not to be had.")
 
 
+class ShownTicket(_Answer):
+    """A ticket by which a browser may follow one job."""
+
+    token: str
+    expires_at: str
+    status_path: str = Field(description="The status route, with the ticket; on this server.")
+    events_path: str = Field(description="The events, for `EventSource`; on this server.")
+
+
+class TicketAnswer(_Answer):
+    """A new ticket."""
+
+    success: Literal[True] = True
+    ticket: ShownTicket
+
+
 class CreatedExportAnswer(_Answer):
     """The answer to a new export."""
 
     success: Literal[True] = True
     export_job: CreatedExport
+    ticket: ShownTicket = Field(description="Permits a browser to follow this export.")
     message: str = Field(default="", description="Said only when the export has to wait.")
 
 
@@ -249,6 +301,18 @@ def shown_export(
     if expires_at is not None:
         shown.expires_at = iso(expires_at)
     return shown
+
+
+def shown_ticket(issued: tuple[str, datetime], path: str) -> ShownTicket:
+    """Show a ticket, and the addresses that it opens."""
+    token, expires_at = issued
+    query = urlencode({"ticket": token})
+    return ShownTicket(
+        token=token,
+        expires_at=iso(expires_at),
+        status_path=f"{path}?{query}",
+        events_path=f"{path}/events?{query}",
+    )
 
 
 def iso(moment: datetime) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -34,6 +34,7 @@ async def serve(
     *,
     ready: Callable[[str], None] | None = None,
     stop: asyncio.Event | None = None,
+    before_stop: Callable[[], Awaitable[None]] | None = None,
     grace_seconds: int = DEFAULT_GRACE_SECONDS,
     limits: ConnectionLimits | None = None,
 ) -> None:
@@ -45,6 +46,8 @@ async def serve(
         port: port to listen on; 0 takes a free one.
         ready: called once with the server's URL when connections are accepted.
         stop: ends the server gracefully when set; without it, cancel the task.
+        before_stop: called when the server begins to stop, before it waits for the requests under
+            way; ends those that would not end by themselves, as streams of events.
         grace_seconds: how long requests under way may take to finish.
         limits: how many connections are taken, and how long each may wait or stall.
 
@@ -54,7 +57,7 @@ async def serve(
     listener = listen(host, port)
     with contextlib.closing(listener):
         async with asyncio.TaskGroup() as tasks:
-            server = _Server(_config(app, grace_seconds), tasks, listener, limits)
+            server = _Server(_config(app, grace_seconds), tasks, listener, limits, before_stop)
             watcher = tasks.create_task(server.exit_when(stop or asyncio.Event()))
             await server.run_until_stopped(ready)
             watcher.cancel()
@@ -69,8 +72,10 @@ class _Server(uvicorn.Server):
         tasks: asyncio.TaskGroup,
         listener: socket.socket,
         limits: ConnectionLimits | None,
+        before_stop: Callable[[], Awaitable[None]] | None,
     ) -> None:
         super().__init__(config)
+        self._before_stop = before_stop
         self._tasks = tasks
         self._url = _url(listener)
         self._table = ConnectionTable(limits or ConnectionLimits())
@@ -87,6 +92,11 @@ class _Server(uvicorn.Server):
         self.started = True
         if self._ready:
             self._ready(self._url)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._before_stop:
+            await self._before_stop()
+        await super().shutdown(sockets)
 
     async def exit_when(self, stop: asyncio.Event) -> None:
         await stop.wait()

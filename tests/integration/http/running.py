@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx2
+from fastapi import FastAPI
 
 from oxcart.database.tables import user as user_table
 from oxcart.database.types import Role
@@ -101,6 +102,7 @@ async def running(
                 0,
                 ready=url.set_result,
                 stop=stop,
+                before_stop=app.state.live.aclose if isinstance(app, FastAPI) else None,
                 grace_seconds=grace_seconds,
                 limits=limits,
             )

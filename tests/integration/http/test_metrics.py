@@ -14,6 +14,7 @@ import pytest
 import redis
 from prometheus_client import Metric, parser
 from prometheus_client.openmetrics import parser as openmetrics
+from tests.integration.database.rows import insert_user
 from tests.integration.engine.running import until
 from tests.integration.http.running import (
     ADA,
@@ -304,10 +305,19 @@ async def test_development_lets_programs_on_this_machine_in(
     valkey_url: str, prefix: str, tmp_path: Path
 ) -> None:
     async with (
-        opened(tmp_path, env="development", redis_url=valkey_url, prefix=prefix) as system,
+        opened(
+            tmp_path,
+            env="development",
+            database_url=None,
+            redis_url=valkey_url,
+            prefix=prefix,
+        ) as system,
         running(create_app(system), asyncio.Event()) as url,
         httpx2.AsyncClient(base_url=url) as client,
     ):
+        await insert_user(
+            system.database, user_id="user_admin", email="admin@cofactor.example", role="ADMIN"
+        )
         here = await client.get("/metrics")
         passed_on = await client.get("/metrics", headers={"x-forwarded-for": "203.0.113.7"})
 

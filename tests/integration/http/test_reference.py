@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tests.integration.http.running import add_users, make_settings, working
+from tests.integration.database.rows import insert_user
+from tests.integration.http.running import make_settings, working
 from tests.support import free_port
 
 from oxcart.http import create_app, serve
@@ -25,6 +26,7 @@ async def test_examples_run(valkey_url: str, prefix: str, tmp_path: Path) -> Non
         redis_url=valkey_url,
         prefix=prefix,
         env="development",
+        database_url=None,
         api_url=f"http://127.0.0.1:{port}",
     )
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -34,7 +36,9 @@ async def test_examples_run(valkey_url: str, prefix: str, tmp_path: Path) -> Non
         working(system),
         asyncio.TaskGroup() as tasks,
     ):
-        await add_users(system.database)
+        await insert_user(
+            system.database, user_id="user_admin", email="admin@cofactor.example", role="ADMIN"
+        )
         app = create_app(system)
         tasks.create_task(serve(app, "127.0.0.1", port, ready=url.set_result, stop=stop))
         try:

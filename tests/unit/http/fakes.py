@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +18,8 @@ from oxcart.exports.errors import ExportNotFound, LinkInvalid, UnknownExportType
 from oxcart.exports.records import ExportRecord
 from oxcart.http import create_app
 from oxcart.http.auth import Authenticator
+from oxcart.http.live.access import Tickets
+from oxcart.http.live.tickets import TicketSigner
 from oxcart.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ def make_settings(**changes: Any) -> Settings:
         "env": "test",
         "operator_keys": (OPERATOR_KEY,),
         "service_keys": (SERVICE_KEY,),
+        "signing_secret": "a-secret-for-tests-that-is-long-enough",
     }
     return Settings(**(defaults | changes))
 
@@ -165,6 +168,8 @@ class FakeQueue:
 
     jobs: dict[str, SimpleNamespace] = field(default_factory=dict)
     error: Exception | None = None
+    name: str = "email"
+    broker: str = "none"
     asked: list[str] = field(default_factory=list)
 
     async def get_job(self, job_id: str) -> SimpleNamespace | None:
@@ -188,7 +193,7 @@ class FakeApp:
     """The two queues and what is known of their jobs."""
 
     queues: dict[str, FakeQueue] = field(
-        default_factory=lambda: {"email": FakeQueue(), "export": FakeQueue()}
+        default_factory=lambda: {"email": FakeQueue(), "export": FakeQueue(name="export")}
     )
     registry: dict[tuple[str, str], SimpleNamespace] = field(default_factory=dict)
 
@@ -226,4 +231,6 @@ def make_api(system: FakeSystem) -> FastAPI:
     """The real application on a fake system."""
     api = create_app(cast("System", system))
     api.state.authenticator = Authenticator(system.settings, system.users)
+    signer = TicketSigner([b"a-secret"], lifetime=timedelta(minutes=1))
+    api.state.tickets = Tickets(signer, system.users)
     return api

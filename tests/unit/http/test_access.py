@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -41,6 +42,10 @@ ROUTES: dict[str, tuple[str, str, Any]] = {
     "link": ("GET", "/api/exports/export-ada/file?expires=1&signature=x", None),
     "export's status": ("GET", "/api/queues/status/export-ada", None),
     "e-mail's status": ("GET", "/api/queues/status/7", None),
+    "export's events": ("GET", "/api/exports/export-ada/events", None),
+    "export's ticket": ("POST", "/api/exports/export-ada/ticket", None),
+    "export job's events": ("GET", "/api/queues/status/export-ada/events", None),
+    "export job's ticket": ("POST", "/api/queues/status/export-ada/ticket", None),
     "webhook": ("POST", "/api/queues/webhook", EVENT),
     "burst": ("POST", "/api/worker/burst", None),
     "burst by GET": ("GET", "/api/worker/burst", None),
@@ -51,10 +56,15 @@ ROUTES: dict[str, tuple[str, str, Any]] = {
     "openapi": ("GET", "/openapi.json", None),
 }
 
+EVENTS = ("export's events", "export job's events")
+OF_ADA = (
+    "get", "export's status", "e-mail's status", "export's events", "export's ticket",
+    "export job's events", "export job's ticket",
+)  # fmt: skip
 OPEN = {"health": 200, "live": 200, "docs": 200, "openapi": 200, "link": 403}
 REFUSED = dict.fromkeys(ROUTES, 401) | OPEN
 # The fake exports refuse every link and every file with 403: being asked is what counts.
-ALLOWED = dict.fromkeys(ROUTES, 200) | {"file": 403, "link": 403}
+ALLOWED = dict.fromkeys(ROUTES, 200) | {"file": 403, "link": 403} | dict.fromkeys(EVENTS, 204)
 FOR_OPERATORS = {"burst": 403, "burst by GET": 403, "metrics": 403}
 EXPECTED: dict[str, dict[str, int]] = {
     "nobody": REFUSED,
@@ -64,9 +74,7 @@ EXPECTED: dict[str, dict[str, int]] = {
     "operator for Ada": ALLOWED,
     "service": REFUSED | {"webhook": 200} | FOR_OPERATORS,
     "service for Ada": ALLOWED | {"e-mail's status": 404} | FOR_OPERATORS,
-    "service for Bob": ALLOWED
-    | {"get": 404, "export's status": 404, "e-mail's status": 404}
-    | FOR_OPERATORS,
+    "service for Bob": ALLOWED | dict.fromkeys(OF_ADA, 404) | FOR_OPERATORS,
 }
 
 
@@ -93,7 +101,10 @@ async def test_caller_gets_what_the_matrix_says(
     monkeypatch.setattr("oxcart.http.bursts.Bursts.run", burst)
     method, path, body = ROUTES[route]
 
-    response = await connect(CALLERS[caller]).request(method, path, json=body)
+    seen_all = {"last-event-id": "1-1:end"} if "events" in route else {}  # else it would wait
+    headers = CALLERS[caller] | seen_all
+
+    response = await connect(headers).request(method, path, json=body)
 
     assert EXPECTED[caller][route] == response.status_code, response.text
     if response.status_code == 401:
@@ -125,10 +136,7 @@ def test_matrix_names_every_route_of_the_application() -> None:
         (method, path.partition("?")[0].replace("export-ada", "{exportId}"))
         for method, path, _ in ROUTES.values()
     }
-    known = {
-        (method, "/api/queues/status/{jobId}" if "/status/" in path else path)
-        for method, path in known
-    }
+    known = {(method, re.sub("/status/[^/]+", "/status/{jobId}", path)) for method, path in known}
 
     routes = {
         (method.upper(), path) for path, methods in document["paths"].items() for method in methods

@@ -13,6 +13,7 @@ from tests.unit.http.fakes import FakeApp, FakeQueue, FakeSystem, make_job
 from oxcart.errors import StoreUnavailable
 from oxcart.http.auth import Caller, Role
 from oxcart.http.jobs import Jobs
+from oxcart.http.live.access import Access
 from oxcart.mail.breaker import CircuitBreaker
 
 OPERATOR = Caller(role=Role.OPERATOR)
@@ -120,10 +121,10 @@ async def test_only_one_caller_at_a_time_finds_out_that_redis_is_down() -> None:
 
     for _ in range(3):
         with pytest.raises(StoreUnavailable):
-            await jobs.show(OPERATOR, "7")
+            await jobs.show(Access(caller=OPERATOR), "7")
     assert queue.asked == ["7"]
 
     now = 2.5
     queue.error = None
     app.put(make_job(id="7", queue="email"))
-    assert (await jobs.show(OPERATOR, "7"))["id"] == "7"
+    assert (await jobs.show(Access(caller=OPERATOR), "7")).document["id"] == "7"

@@ -1,35 +1,43 @@
 """Asking for exports, listing them, downloading their files."""
 
 import re
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
 from oxcart.exports.errors import LinkExpired
-from oxcart.exports.records import ExportRecord
+from oxcart.exports.jobs import QUEUE as EXPORT_QUEUE
 from oxcart.exports.service import MAX_PAGE, ExportFile, ExportService
 from oxcart.http.auth import Role
 from oxcart.http.body import body_of, body_schema
 from oxcart.http.dependencies import (
-    CurrentCaller,
+    CurrentAccess,
+    CurrentLive,
     CurrentSystem,
+    CurrentTickets,
     CurrentUser,
     authenticate,
     user_of,
 )
 from oxcart.http.downloads import download
+from oxcart.http.export_view import ExportView, read_export, show_export
+from oxcart.http.live.access import Access
+from oxcart.http.live.following import Follower
+from oxcart.http.live.updates import LiveUpdates
 from oxcart.http.problems import Kind, ProblemError
 from oxcart.http.schemas import (
     CreatedExportAnswer,
     ExportAnswer,
+    ExportQuery,
     ExportRequest,
     ExportsAnswer,
     ExportsQuery,
     LinkQuery,
     ShownExport,
     created_export,
-    shown_export,
+    shown_ticket,
 )
 from oxcart.system import System
 
@@ -70,6 +78,7 @@ async def create_export(
     response: Response,
     user: CurrentUser,
     system: CurrentSystem,
+    tickets: CurrentTickets,
     body: Annotated[ExportRequest, body_of(ExportRequest)],
 ) -> CreatedExportAnswer:
     """Ask for an export of the data that the user may see.
@@ -82,9 +91,12 @@ async def create_export(
     if requested.is_repeated:
         response.headers["idempotent-replayed"] = "true"
     shown = created_export(requested.record, requested.job_id)
+    export_id = requested.record.id
+    issued = tickets.issue(user.id, queue=EXPORT_QUEUE, job_id=export_id)
+    ticket = shown_ticket(issued, f"/api/exports/{export_id}")
     if requested.job_id is None:
-        return CreatedExportAnswer(success=True, export_job=shown, message=WAITING)
-    return CreatedExportAnswer(success=True, export_job=shown)
+        return CreatedExportAnswer(success=True, export_job=shown, ticket=ticket, message=WAITING)
+    return CreatedExportAnswer(success=True, export_job=shown, ticket=ticket)
 
 
 @router.get("", response_model_exclude_unset=True)
@@ -95,18 +107,49 @@ async def list_exports(
     page = await system.exports.list_exports(
         user.id, status=query.status, cursor=query.cursor, limit=MAX_PAGE
     )
-    exports = [_shown(record, system) for record in page.records]
+    exports = [show_export(system.exports, record) for record in page.records]
     return ExportsAnswer(success=True, exports=exports, next_cursor=page.next_cursor)
 
 
 @router.get("/{exportId}", response_model_exclude_unset=True)
 async def get_export(
-    caller: CurrentCaller, export_id: ExportId, system: CurrentSystem
+    request: Request,
+    access: CurrentAccess,
+    export_id: ExportId,
+    system: CurrentSystem,
+    live: CurrentLive,
+    query: Annotated[ExportQuery, Query()],
 ) -> ExportAnswer:
-    """Show one export to its owner or to an operator."""
-    owner_id = None if caller.is_operator else user_of(caller).id
-    record = await system.exports.get_export(export_id, owner_id)
-    return ExportAnswer(success=True, export=_shown(record, system))
+    """Show one export to its owner or to an operator.
+
+    With `wait`, answer when the export is COMPLETED or FAILED, or has another status than `status`.
+    """
+    follower = export_follower(access, system, live, export_id)
+    if not query.wait:
+        view = await follower.read()
+    else:
+        view = await live.wait(
+            request,
+            follower,
+            caller=access.counted_as,
+            known_state=query.status,
+            seconds=query.wait,
+        )
+    return ExportAnswer(success=True, export=ShownExport.model_validate(view.document))
+
+
+def export_follower(
+    access: Access, system: System, live: LiveUpdates, export_id: str
+) -> Follower[ExportView]:
+    """Follow an export that the caller may see.
+
+    Raises:
+        ProblemError: 403, a ticket is for another job.
+    """
+    access.check(EXPORT_QUEUE, export_id)
+    owner_id = None if access.caller.is_operator else user_of(access.caller).id
+    read = partial(read_export, system.exports, export_id, owner_id)
+    return live.of_other(system.app.queue(EXPORT_QUEUE), export_id, read)
 
 
 @router.head("/{exportId}/file", include_in_schema=False)
@@ -159,13 +202,6 @@ async def _logged_in_user(request: Request) -> str | None:
         return None  # the link is enough
     is_user = caller.role in (Role.USER, Role.SERVICE) and caller.user is not None
     return user_of(caller).id if is_user else None
-
-
-def _shown(record: ExportRecord, system: System) -> ShownExport:
-    exports = system.exports
-    return shown_export(
-        record, file_url=exports.signed_url(record), expires_at=exports.expires_at(record)
-    )
 
 
 def _idempotency_key(request: Request) -> str | None:

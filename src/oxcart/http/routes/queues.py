@@ -2,34 +2,50 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from oxcart.exports.jobs import QUEUE as EXPORT_QUEUE
 from oxcart.http.body import body_of, body_schema
 from oxcart.http.dependencies import (
-    CurrentCaller,
+    CurrentAccess,
     CurrentJobs,
+    CurrentLive,
     CurrentSystem,
     KeyHolder,
     record_for_audit,
-    user_of,
 )
 from oxcart.http.jobs import json_response
 from oxcart.http.problems import Kind, ProblemError
-from oxcart.http.schemas import JobAnswer, Success, WebhookEvent
+from oxcart.http.schemas import JobAnswer, JobQuery, Success, WebhookEvent
 
 router = APIRouter(prefix="/api/queues", tags=["queues"])
 
 
 @router.get("/status/{jobId}", response_class=Response, responses={200: {"model": JobAnswer}})
 async def job_status(
-    caller: CurrentCaller, jobs: CurrentJobs, job_id: Annotated[str, Path(alias="jobId")]
+    request: Request,
+    access: CurrentAccess,
+    jobs: CurrentJobs,
+    live: CurrentLive,
+    job_id: Annotated[str, Path(alias="jobId")],
+    query: Annotated[JobQuery, Query()],
 ) -> Response:
-    """Show a job to its owner or to an operator, its secrets hidden."""
-    if not caller.is_operator:
-        user_of(caller)
-    return json_response(await jobs.show(caller, job_id))
+    """Show a job to its owner or to an operator, its secrets hidden.
+
+    With `wait`, answer when the job is finished or in another state than `state`.
+    """
+    if not query.wait:
+        return json_response((await jobs.show(access, job_id)).document)
+    queue = await jobs.find_queue(access, job_id)
+    view = await live.wait(
+        request,
+        live.of_job(queue, job_id),
+        caller=access.counted_as,
+        known_state=query.state,
+        seconds=query.wait,
+    )
+    return json_response(view.document)
 
 
 @router.post("/webhook", openapi_extra=body_schema(WebhookEvent))

@@ -1,0 +1,71 @@
+"""An export as it is shown to clients that follow it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from oxcart.exports.errors import ExportNotFound
+from oxcart.http.schemas import ShownExport, shown_export
+from oxcart.observe.redaction import Redactor
+
+if TYPE_CHECKING:
+    from oxcart import QueueEvent
+    from oxcart.exports.records import ExportRecord
+    from oxcart.exports.service import ExportService
+
+REMOVED = "REMOVED"
+_NO_SECRETS = Redactor({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportView:
+    """An export at one moment.
+
+    Attributes:
+        state: the row's status.
+        document: what is shown of it.
+        is_finished: whether the row is COMPLETED or FAILED.
+    """
+
+    state: str
+    document: dict[str, Any]
+    is_finished: bool
+
+    def shown(self, value: Any) -> Any:
+        """A value that the export's job reported."""
+        return _NO_SECRETS.shown(value)
+
+    def gone(self, event: QueueEvent | None) -> ExportView:
+        """The export once its row was deleted."""
+        document = self.document | {"status": REMOVED, "fileUrl": None}
+        return replace(self, state=REMOVED, document=document)
+
+
+def show_export(exports: ExportService, record: ExportRecord) -> ShownExport:
+    """Show an export to its owner or to an operator."""
+    return shown_export(
+        record, file_url=exports.signed_url(record), expires_at=exports.expires_at(record)
+    )
+
+
+async def read_export(
+    exports: ExportService, export_id: str, owner_id: str | None
+) -> ExportView | None:
+    """Read an export; ``None`` if it is not there, or not the owner's.
+
+    Args:
+        exports: reads it.
+        export_id: the export.
+        owner_id: whose it must be; ``None`` for an operator.
+    """
+    try:
+        record = await exports.get_export(export_id, owner_id)
+    except ExportNotFound:
+        return None
+    shown = show_export(exports, record)
+    return ExportView(
+        state=record.status.value,
+        document=shown.model_dump(by_alias=True, exclude_unset=True),
+        is_finished=not record.is_open,
+    )
