@@ -8,7 +8,7 @@ PYTEST_WORKERS ?= 3
 MINUTES ?= 10
 JOBS ?= 0
 
-.PHONY: help demo dev test test-pythons test-slow faults soak bench bench-smoke lint types layers twin check format clean
+.PHONY: help demo dev test test-pythons test-slow faults soak bench bench-smoke lint types layers twin audit sbom check format clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -52,6 +52,13 @@ layers: $(VENV)/.dev  ## Check that imports point down
 
 twin: $(VENV)/.dev  ## Check that the blocking twin is fresh
 	@$(BIN)/python scripts/sync_twin.py --check
+
+audit: $(VENV)/.dev  ## Check the locked packages for vulnerabilities and withdrawn releases
+	@$(BIN)/python scripts/audit.py $(if $(STRICT),--strict)
+
+sbom: $(VENV)/.dev  ## Write the bill of materials of the server (CycloneDX) to dist/sbom.cdx.json
+	@mkdir -p dist && PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements requirements/server.txt --pyproject pyproject.toml \
+	  --mc-type application --output-reproducible --of JSON -o dist/sbom.cdx.json
 
 check: lint types layers twin  ## All static checks
 
