@@ -151,6 +151,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long a worker's process may stand still, or its loop be blocked, before it is killed."""
     start_seconds: Positive = 90
     """How long a worker's process may take to start, imports included, before it is killed."""
+    webhook_endpoints: tuple[str, ...] = ()
+    """Where webhooks are posted to, as ``name=url``."""
+    webhook_secrets: tuple[str, ...] = ()
+    """What each endpoint's webhooks are signed with, as ``name=whsec_…``; several to rotate."""
+    webhook_events: tuple[str, ...] = ()
+    """Which events each endpoint gets, as ``name=export.*``; without it ``export.*``."""
+    webhook_allowed_hosts: tuple[str, ...] = ()
+    """Internal hosts and networks that webhooks may be sent to, also by plain http."""
+    webhook_waits: tuple[str, ...] = ()
+    """The waits between the attempts of a delivery; without them 5 s to 24 h, ten attempts."""
+    webhook_concurrency: Positive = 5
+    """How many webhooks are sent at a time."""
+    webhook_keep_days: Positive = 30
+    """How long deliveries that ended are kept, with the log of their attempts."""
     metrics_minutes: NotNegative = 1440
     """For how many minutes workers keep how many jobs finished in each; 0: they do not count."""
     metrics_queues: tuple[str, ...] = ()
@@ -209,6 +223,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def logs_as_json(self) -> bool:
         """Whether log lines are JSON."""
         return self.log_format == "json" or (self.log_format == "auto" and self.is_production)
+
+    @property
+    def queue_places(self) -> dict[str, int]:
+        """How many jobs of each built-in queue a worker runs at a time."""
+        places = {"email": self.email_concurrency, "export": self.export_concurrency}
+        if self.webhook_endpoints:
+            places["webhook"] = self.webhook_concurrency
+        return places
 
     @property
     def base_url(self) -> str:
@@ -293,6 +315,13 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "processes": ("OXCART_PROCESSES",),
     "frozen_seconds": ("OXCART_FROZEN_SECONDS",),
     "start_seconds": ("OXCART_START_SECONDS",),
+    "webhook_endpoints": ("OXCART_WEBHOOK_ENDPOINTS",),
+    "webhook_secrets": ("OXCART_WEBHOOK_SECRETS",),
+    "webhook_events": ("OXCART_WEBHOOK_EVENTS",),
+    "webhook_allowed_hosts": ("OXCART_WEBHOOK_ALLOWED_HOSTS",),
+    "webhook_waits": ("OXCART_WEBHOOK_WAITS",),
+    "webhook_concurrency": ("OXCART_WEBHOOK_CONCURRENCY",),
+    "webhook_keep_days": ("OXCART_WEBHOOK_KEEP_DAYS",),
     "metrics_minutes": ("OXCART_METRICS_MINUTES",),
     "metrics_queues": ("OXCART_METRICS_QUEUES",),
     "log_level": ("OXCART_LOG_LEVEL",),
@@ -319,6 +348,7 @@ SECRET_FIELDS = frozenset(
         "nextauth_secret",
         "old_session_secrets",
         "signing_secret",
+        "webhook_secrets",
         "sentry_dsn",
     }
 )

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from oxcart._engine.ending import end
 from oxcart._engine.middleware import Middleware
@@ -30,6 +31,9 @@ from oxcart.mail.outgoing import open_transport, require_smtp
 from oxcart.settings import Settings
 from oxcart.system_broker import open_broker
 
+if TYPE_CHECKING:
+    from oxcart.webhooks.service import Webhooks
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
@@ -45,6 +49,7 @@ class System:
         outbox: queues the exports that could not be queued when they were asked for.
         sweeper: removes the files of exports that expired or whose user was deleted.
         broker: where jobs wait, if that is not Redis.
+        webhooks: reports the ends of exports to endpoints, if the settings name any.
     """
 
     settings: Settings
@@ -56,6 +61,7 @@ class System:
     outbox: Outbox
     sweeper: ExportSweeper
     broker: Broker | None = None
+    webhooks: Webhooks | None = None
 
     def worker(
         self,
@@ -83,12 +89,8 @@ class System:
             )
         if self.settings.is_production:
             require_smtp(self.settings)
-        default = {
-            "email": self.settings.email_concurrency,
-            "export": self.settings.export_concurrency,
-        }
         return self.app.worker(
-            default if queues is None else queues,
+            self.settings.queue_places if queues is None else queues,
             name=name,
             grace=grace or timedelta(seconds=self.settings.grace_seconds),
             metrics=self.settings.metrics_minutes or None,
@@ -109,14 +111,16 @@ class System:
 
     @asynccontextmanager
     async def running_outbox(self) -> AsyncIterator[None]:
-        """Queue exports that wait and remove expired ones, for as long as the block lasts."""
+        """Queue the exports and webhooks that wait, remove expired exports, within the block."""
+        parts = [self.outbox.run(), self.sweeper.run()]
+        if self.webhooks is not None:
+            parts.append(self.webhooks.relay.run())
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(part.run()) for part in (self.outbox, self.sweeper)]
+            tasks = [group.create_task(part) for part in parts]
             try:
                 yield
             finally:
-                for task in tasks:
-                    await end(task)
+                await end(*tasks)
 
 
 @asynccontextmanager
@@ -177,7 +181,13 @@ def build_system(
         lifetime=timedelta(seconds=settings.link_seconds),
         row_lifetime=(keep_for or FOREVER) if settings.file_links == "signed" else None,
     )
-    records = ExportRecords(database)
+    webhooks, on_ended = None, None
+    if settings.webhook_endpoints and settings.broker == "redis":
+        from oxcart.system_webhooks import open_webhooks, reporter
+
+        webhooks = open_webhooks(settings, app, database)
+        on_ended = reporter(webhooks.outbox)
+    records = ExportRecords(database, on_ended=on_ended)
     export_jobs = ExportJobs(
         app, database=database, storage=storage, signer=signer, records=records
     )
@@ -194,6 +204,7 @@ def build_system(
         outbox=Outbox(jobs=export_jobs, records=records),
         sweeper=ExportSweeper(database, storage, keep_for=keep_for),
         broker=broker,
+        webhooks=webhooks,
     )
 
 

@@ -68,6 +68,8 @@ VALUES = {
     "OXCART_ENV": "test",
     "REDIS_URL": "redis://some.example",
     "SMTP_PORT": "2525",
+    "OXCART_WEBHOOK_CONCURRENCY": "7",
+    "OXCART_WEBHOOK_KEEP_DAYS": "7",
     "OXCART_SMTP_TLS": "none",
     "OXCART_API_PORT": "8500",
     "OXCART_MAX_BODY_BYTES": "10",

@@ -78,6 +78,8 @@ def problems_of(settings: Settings, needs: Needs) -> Iterator[Problem]:
         yield from mail_problems(settings)
     if needs.mail or needs.http:  # the API queues mails, and sends them itself without Redis
         yield from letterhead_problems(settings)
+    if needs.mail or needs.http:
+        yield from webhook_problems(settings)
     if needs.http:
         yield from key_problems(settings)
         yield from session_problems(settings)
@@ -99,6 +101,53 @@ def metrics_problems(settings: Settings) -> Iterator[Problem]:
         yield Problem(
             variable,
             f"has {', '.join(missing)}, and OXCART_SQS_QUEUES says no URL in SQS for that",
+        )
+
+
+def webhook_problems(settings: Settings) -> Iterator[Problem]:
+    """Where webhooks go, and what they are signed with."""
+    if not settings.webhook_endpoints:
+        for name in ("secrets", "events"):
+            if getattr(settings, f"webhook_{name}"):
+                yield Problem(
+                    f"OXCART_WEBHOOK_{name.upper()}",
+                    "is set, and OXCART_WEBHOOK_ENDPOINTS is not: it wants name=url there",
+                )
+        return
+    if find_spec("httpcore2") is None:
+        yield Problem(
+            "OXCART_WEBHOOK_ENDPOINTS",
+            "is set, and the HTTP client is not installed: pip install 'oxcart[webhooks]'",
+        )
+        return
+    from oxcart.webhooks.addresses import AddressPolicy
+    from oxcart.webhooks.endpoints import parse_endpoints
+    from oxcart.webhooks.schedule import RetrySchedule
+
+    hosts, policy = settings.webhook_allowed_hosts, AddressPolicy()
+    try:
+        policy = AddressPolicy.parse(hosts, is_development=not settings.is_production)
+    except ConfigError as error:
+        yield Problem("OXCART_WEBHOOK_ALLOWED_HOSTS", f"cannot be used: {error}")
+    try:
+        RetrySchedule.parse(settings.webhook_waits)
+    except ConfigError as error:
+        yield Problem("OXCART_WEBHOOK_WAITS", f"cannot be used: {error}")
+    try:
+        endpoints = parse_endpoints(
+            settings.webhook_endpoints, settings.webhook_secrets, settings.webhook_events
+        )
+        for endpoint in endpoints:
+            endpoint.check(policy)
+    except ConfigError as error:
+        text = str(error)
+        kind = next((item for item in ("SECRETS", "EVENTS") if item[:-1].lower() in text), None)
+        yield Problem(f"OXCART_WEBHOOK_{kind or 'ENDPOINTS'}", f"cannot be used: {error}")
+        return
+    if settings.broker == "sqs":
+        yield Problem(
+            "OXCART_WEBHOOK_ENDPOINTS",
+            "is set and OXCART_BROKER is 'sqs': webhooks are delivered by workers, through Redis",
         )
 
 

@@ -82,7 +82,7 @@ async def run_worker(queues: dict[str, int | None], *, name: str | None = None) 
 
     line = ParentLine.take_from(os.environ)
     settings = start_program("worker")
-    default = {"email": settings.email_concurrency, "export": settings.export_concurrency}
+    default = settings.queue_places
     wanted = {
         queue: default.get(queue, 1) if places is None else places
         for queue, places in queues.items()

@@ -54,7 +54,7 @@ async def _run_built_in(
     queues: dict[str, int | None], limits: BurstLimits, *, name: str | None
 ) -> BurstReport:
     settings = start_program("worker")
-    default = {"email": settings.email_concurrency, "export": settings.export_concurrency}
+    default = settings.queue_places
     wanted = {
         queue: default.get(queue, 1) if places is None else places
         for queue, places in (queues or dict.fromkeys(default)).items()

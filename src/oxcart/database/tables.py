@@ -248,3 +248,74 @@ idempotency_key = Table(
     Index("oxcart_idempotency_keys_created_at_idx", "created_at"),
     PrimaryKeyConstraint("user_id", "key", name="oxcart_idempotency_keys_pkey"),
 )
+
+webhook_message = Table(
+    "oxcart_webhook_message",
+    own_metadata,
+    Column("id", Text, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", UtcTimestamp, nullable=False),
+    Index("oxcart_webhook_message_created_at_idx", "created_at"),
+)
+
+webhook_delivery = Table(
+    "oxcart_webhook_delivery",
+    own_metadata,
+    Column("id", Text, primary_key=True),
+    Column(
+        "message_id",
+        Text,
+        ForeignKey("oxcart_webhook_message.id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("endpoint", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    # How often the delivery was given to the queue anew, by hand or because its job was lost.
+    Column("round", Integer, nullable=False),
+    # Attempts since the delivery was last asked for; `attempt` has all of them.
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", UtcTimestamp, nullable=False),
+    Column("created_at", UtcTimestamp, nullable=False),
+    Column("ended_at", UtcTimestamp),
+    Column("error", Text),
+    Index("oxcart_webhook_delivery_state_idx", "state", "due_at"),
+    Index("oxcart_webhook_delivery_message_id_idx", "message_id"),
+)
+
+webhook_attempt = Table(
+    "oxcart_webhook_attempt",
+    own_metadata,
+    Column(
+        "delivery_id",
+        Text,
+        ForeignKey("oxcart_webhook_delivery.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("started_at", UtcTimestamp, nullable=False),
+    Column("duration_ms", Integer, nullable=False),
+    Column("status", Integer),
+    Column("error", Text),
+    Column("answer", Text),
+)
+
+webhook_received = Table(
+    "oxcart_webhook_received",
+    own_metadata,
+    Column("id", Text, primary_key=True),
+    Column("received_at", UtcTimestamp, nullable=False),
+    # Whether the message was acted upon; until then another copy is asked to come again.
+    Column("done_at", UtcTimestamp),
+    Index("oxcart_webhook_received_received_at_idx", "received_at"),
+)
+
+webhook_cursor = Table(
+    "oxcart_webhook_cursor",
+    own_metadata,
+    Column("queue", Text, primary_key=True),
+    Column("event_id", Text, nullable=False),
+    # The process that reads the queue's events, and until when it may.
+    Column("owner", Text),
+    Column("leased_until", UtcTimestamp),
+)

@@ -54,7 +54,7 @@ class Bursts:
 
     async def _run(self, max_jobs: int | None, max_seconds: int) -> BurstReport:
         system, settings = self._system, self._system.settings
-        places = {"email": settings.email_concurrency, "export": settings.export_concurrency}
+        places = settings.queue_places
         limits = BurstLimits(max_jobs=max_jobs, max_seconds=max_seconds * TAKING_SHARE)
         observe_jobs(system.app)
         try:
@@ -68,4 +68,6 @@ class Bursts:
             raise ProblemError(Kind.BAD_REQUEST, str(error)) from error
         await system.outbox.look()
         await system.sweeper.try_sweep()
+        if system.webhooks is not None:
+            await system.webhooks.relay.look()
         return await burst.run(worker, system.run_worker)

@@ -44,7 +44,8 @@ class MetricsProbe:
 
     def __init__(self, system: System) -> None:
         self._system = system
-        names = dict.fromkeys((*QUEUES, *system.settings.metrics_queues))
+        own = (*QUEUES, *system.settings.queue_places)
+        names = dict.fromkeys((*own, *system.settings.metrics_queues))
         self._queues = {name: system.app.queue(name) for name in names}
         self._facts = Fresh(self._find, fresh_seconds=FRESH_SECONDS)
         self._exports = Fresh(self._count_exports, fresh_seconds=EXPORTS_FRESH_SECONDS)
