@@ -109,6 +109,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     signing_secret: str | None = None
     """Signs download links; made and kept in ``data_dir`` in development."""
     max_body_bytes: Positive = 1_048_576
+    exports_per_hour: NotNegative = 100
+    """How many exports a user may ask for within an hour; 0: any number."""
+    unfinished_exports: NotNegative = 20
+    """How many unfinished exports a user may have at a time; 0: any number."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks of proxies whose ``X-Forwarded-*`` headers are believed."""
     cors_origins: tuple[str, ...] = ()
@@ -295,6 +299,8 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "trusted_origins": ("OXCART_TRUSTED_ORIGINS",),
     "signing_secret": ("OXCART_SIGNING_SECRET",),
     "max_body_bytes": ("OXCART_MAX_BODY_BYTES",),
+    "exports_per_hour": ("OXCART_EXPORTS_PER_HOUR",),
+    "unfinished_exports": ("OXCART_UNFINISHED_EXPORTS",),
     "trusted_proxies": ("OXCART_TRUSTED_PROXIES",),
     "cors_origins": ("OXCART_CORS_ORIGINS",),
     "max_connections": ("OXCART_MAX_CONNECTIONS",),

@@ -22,6 +22,7 @@ from oxcart.exports.expiry import ExportSweeper
 from oxcart.exports.jobs import ExportJobs
 from oxcart.exports.links import FOREVER, LinkSigner, signing_secret
 from oxcart.exports.outbox import Outbox
+from oxcart.exports.quotas import ExportQuota
 from oxcart.exports.records import ExportRecords
 from oxcart.exports.service import ExportService
 from oxcart.exports.storage import LocalStorage
@@ -187,7 +188,8 @@ def build_system(
 
         webhooks = open_webhooks(settings, app, database)
         on_ended = reporter(webhooks.outbox)
-    records = ExportRecords(database, on_ended=on_ended)
+    quota = ExportQuota(per_hour=settings.exports_per_hour, unfinished=settings.unfinished_exports)
+    records = ExportRecords(database, on_ended=on_ended, quota=quota)
     export_jobs = ExportJobs(
         app, database=database, storage=storage, signer=signer, records=records
     )

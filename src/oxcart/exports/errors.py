@@ -11,6 +11,7 @@
     ├── ExportNotReady        the caller: the file is not there yet, or never will be
     ├── ExportExpired         the caller: the file was there and was removed, as announced
     ├── IdempotencyKeyReused  the caller: the key came with another request before
+    ├── ExportQuotaExceeded   the caller: the user has asked for enough; later
     ├── LinkInvalid           the caller: the link was tampered with or is of another export
     │   └── LinkExpired       the caller: the link was good once
     ├── ExportIncomplete      us: fewer or more rows were written than counted
@@ -125,6 +126,18 @@ class IdempotencyKeyReused(ExportError):
             "use a new key for a new request, and the same body for the same key"
         )
         self.key = key
+
+
+class ExportQuotaExceeded(ExportError):
+    """The user has asked for as many exports as allowed; nothing was made.
+
+    Attributes:
+        retry_after_seconds: after how many seconds the user may ask again.
+    """
+
+    def __init__(self, problem: str, *, retry_after_seconds: int) -> None:
+        super().__init__(f"{problem}; try again in {retry_after_seconds} s")
+        self.retry_after_seconds = retry_after_seconds
 
 
 class LinkInvalid(ExportError):

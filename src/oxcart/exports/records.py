@@ -26,6 +26,7 @@ from oxcart.database.texts import is_storable, storable
 from oxcart.database.types import ExportStatus
 from oxcart.database.users import Users
 from oxcart.exports.errors import ExportForbidden
+from oxcart.exports.quotas import ExportQuota
 from oxcart.exports.record import ExportRecord, Position
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from sqlalchemy import ColumnElement, Connection, Insert, Row, Select, Update
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
     from oxcart import JsonValue
     from oxcart.database.engine import Database
@@ -52,6 +54,7 @@ class ExportRecords:
         on_ended: called with the row after it was set COMPLETED or FAILED, in the transaction that
             did so: what it writes is committed together with the row, and what it raises leaves the
             row as it was. It runs in a thread or in the event loop and must not block for long.
+        quota: how many rows each user may make.
     """
 
     def __init__(
@@ -59,9 +62,11 @@ class ExportRecords:
         database: Database,
         *,
         on_ended: Callable[[Connection, ExportRecord], None] | None = None,
+        quota: ExportQuota | None = None,
     ) -> None:
         self._database = database
         self._on_ended = on_ended
+        self._quota = quota or ExportQuota()
 
     async def create(
         self, *, user_id: str, type_: str, filters: Mapping[str, JsonValue] | None = None
@@ -70,11 +75,12 @@ class ExportRecords:
 
         Raises:
             ExportForbidden: the user is gone.
+            ExportQuotaExceeded: the user has enough.
         """
         record = _pending(user_id, type_, filters)
         with _user_checked(user_id):
             async with self._database.write() as connection:
-                await connection.execute(_insert(record))
+                await self._add(connection, record)
         return record
 
     async def create_once(
@@ -88,6 +94,7 @@ class ExportRecords:
         Raises:
             ExportForbidden: the user is gone.
             IdempotencyKeyReused: the key came with another request before.
+            ExportQuotaExceeded: the user has enough; the key made nothing.
         """
         record = _pending(key.user_id, type_, filters)
         with _user_checked(key.user_id):
@@ -99,7 +106,7 @@ class ExportRecords:
                     if earlier is not None:
                         return earlier, False
                     await key.move(connection, record.id)
-                await connection.execute(_insert(record))
+                await self._add(connection, record)
         return record, True
 
     async def get(self, export_id: str) -> ExportRecord | None:
@@ -237,6 +244,10 @@ class ExportRecords:
         }
         with self._database.write_sync() as connection:
             return self._end(connection, export_id, _completed(export_id, result))
+
+    async def _add(self, connection: AsyncConnection, record: ExportRecord) -> None:
+        await self._quota.check(connection, record.user_id, record.created_at)
+        await connection.execute(_insert(record))
 
     async def _move(self, export_id: str, statement: Update) -> bool:
         async with self._database.write() as connection:

@@ -131,6 +131,7 @@ class ExportService:
             UnknownExportType, UnknownFilter, BadFilter: there is no such thing.
             ExportForbidden: not for this user.
             IdempotencyKeyReused: the key came with another request before.
+            ExportQuotaExceeded: the user has asked for enough.
             DatabaseUnavailable: nothing was written down.
         """
         dataset_of(type_).check(user, filters or {})

@@ -28,6 +28,7 @@ from oxcart.exports.errors import (
     ExportForbidden,
     ExportNotFound,
     ExportNotReady,
+    ExportQuotaExceeded,
     IdempotencyKeyReused,
     LinkExpired,
     LinkInvalid,
@@ -80,6 +81,12 @@ class Kind(Enum):
         "key-reused",
         "Idempotency key reused",
         "The idempotency key came with another request before.",
+    )
+    QUOTA_EXCEEDED = (
+        429,
+        "quota-exceeded",
+        "Quota exceeded",
+        "The user has asked for enough exports; ask again after Retry-After.",
     )
     TOO_MANY_GUESSES = (
         429,
@@ -179,6 +186,7 @@ STATUSES: Mapping[type[Exception], Kind] = {
     ExportNotReady: Kind.NOT_READY,
     ExportExpired: Kind.EXPORT_EXPIRED,
     IdempotencyKeyReused: Kind.KEY_REUSED,
+    ExportQuotaExceeded: Kind.QUOTA_EXCEEDED,
     LinkInvalid: Kind.LINK_INVALID,
     LinkExpired: Kind.LINK_EXPIRED,
     JobNotFound: Kind.NOT_FOUND,
@@ -227,7 +235,9 @@ def problem_of(error: BaseException) -> Problem:
     if isinstance(error, RequestValidationError | ValidationError):
         return problem_of_fields(error.errors())
     kind = next((STATUSES[cls] for cls in type(error).__mro__ if cls in STATUSES), Kind.INTERNAL)
-    headers = RETRY_SOON if kind in _TEMPORARY else {}
+    headers: Mapping[str, str] = RETRY_SOON if kind in _TEMPORARY else {}
+    if isinstance(error, ExportQuotaExceeded):
+        headers = {"retry-after": str(error.retry_after_seconds)}
     return Problem(kind=kind, detail=PLAIN_DETAILS.get(kind) or str(error), headers=headers)
 
 

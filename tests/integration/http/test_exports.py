@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2
@@ -17,7 +19,9 @@ from tests.integration.http.running import (
     OPERATOR,
     STAFF,
     acting_for,
+    add_users,
     connected,
+    make_settings,
     until_finished,
     working,
 )
@@ -27,7 +31,7 @@ from oxcart.database.tables import export_job
 from oxcart.database.types import ExportStatus
 from oxcart.exports import ExportSweeper, LinkSigner, LocalStorage, signing_secret
 from oxcart.http.problems import MEDIA_TYPE
-from oxcart.system import System
+from oxcart.system import System, open_system
 
 
 async def ask(client: httpx2.AsyncClient, type_: str = "USER_DATA") -> str:
@@ -329,3 +333,30 @@ async def test_operator_may_act_for_a_user(system: System) -> None:
         await ask(operator)
 
         assert len((await operator.get("/api/exports")).json()["exports"]) == 1
+
+
+async def test_quota_is_shared_by_api_processes_and_answered_with_429(
+    valkey_url: str, prefix: str, tmp_path: Path
+) -> None:
+    settings = make_settings(
+        tmp_path, redis_url=valkey_url, prefix=prefix, unfinished_exports=2, exports_per_hour=3
+    )
+    async with AsyncExitStack() as stack:
+        systems = [await stack.enter_async_context(open_system(settings)) for _ in range(2)]
+        await add_users(systems[0].database)
+        ada, ada_elsewhere = [
+            await stack.enter_async_context(connected(system, acting_for(ADA)))
+            for system in systems
+        ]
+        bob = await stack.enter_async_context(connected(systems[0], acting_for(BOB)))
+        await ask(ada)
+        await ask(ada_elsewhere)
+
+        refused = await ada.post("/api/exports", json={"type": "USER_DATA"})
+        of_bob = await bob.post("/api/exports", json={"type": "USER_DATA"})
+
+    assert refused.status_code == 429
+    assert refused.headers["content-type"] == MEDIA_TYPE
+    assert refused.json()["type"] == "/docs#quota-exceeded"
+    assert int(refused.headers["retry-after"]) > 0
+    assert of_bob.status_code == 200
