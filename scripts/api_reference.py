@@ -45,7 +45,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Schedulers": ("Schedule", "SchedulerInfo"),
     "Watching": (
         "QueueEvents", "QueueEvent", "EventName", "QueueFigures", "QueueAnomalies", "Metrics",
-        "WorkerInfo", "RegisteredWorker", "WorkerRecord", "ProcessInfo", "QueueMeta",
+        "WorkerInfo", "RegisteredWorker", "WorkerRecord", "WorkerPauses", "WorkerPause",
+        "ProcessInfo", "QueueMeta",
     ),
     "Values": (
         "JobRecord", "JobState", "JobCounts", "JobLogs", "JsonValue", "Duration", "Timeouts",
@@ -56,7 +57,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 MADE_FOR_YOU = {
     "AppWorker", "JobDefinition", "FailedJob", "Job", "JobContext", "SyncJobContext", "FlowJob",
     "Dependencies", "DependencyCounts", "SchedulerInfo", "QueueEvent", "Metrics", "WorkerInfo",
-        "RegisteredWorker", "WorkerRecord", "ProcessInfo",
+        "RegisteredWorker", "WorkerRecord", "ProcessInfo", "WorkerPauses", "WorkerPause",
     "QueueMeta", "JobRecord", "JobCounts", "JobLogs", "Schedule",
 }  # fmt: skip
 """Classes that nobody makes by calling them."""

@@ -12,6 +12,7 @@ _HOMES = {
     "_engine.context": "JobContext SyncJobContext current_job",
     "_engine.handler": "FailedJob",
     "_engine.middleware": "CallNext Middleware",
+    "_engine.pauses": "WorkerPause WorkerPauses",
     "_engine.provided": "Provided",
     "_engine.retry_policy": "BackoffStrategy RetryRules",
     "_engine.threads": "JobInterrupted",

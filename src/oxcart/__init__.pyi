@@ -2,6 +2,7 @@
 from oxcart._engine.context import JobContext, SyncJobContext, current_job
 from oxcart._engine.handler import FailedJob
 from oxcart._engine.middleware import CallNext, Middleware
+from oxcart._engine.pauses import WorkerPause, WorkerPauses
 from oxcart._engine.provided import Provided
 from oxcart._engine.retry_policy import BackoffStrategy, RetryRules
 from oxcart._engine.threads import JobInterrupted
@@ -98,6 +99,8 @@ __all__ = [
     "WaitForChildren",
     "Worker",
     "WorkerInfo",
+    "WorkerPause",
+    "WorkerPauses",
     "WorkerRecord",
     "WorkerTrouble",
     "current_job",

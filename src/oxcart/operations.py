@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from oxcart._model.job import JobCounts
+from oxcart._model.registry import WorkerRecord
 from oxcart._model.states import JobState
 from oxcart.app import App
 from oxcart.errors import StoreError, StoreUnavailable
@@ -207,6 +209,8 @@ async def _live_workers(queue: Queue) -> tuple[LiveWorker, ...] | None:
             job_names=worker.record.job_names or (),
             has_any_handler=worker.record.job_names is None,
             is_registered=True,
+            paused_s=_paused_s(worker.record),
+            pause_reason=worker.record.pause_reason,
         )
         for worker in await queue.get_registered_workers()
         if worker.is_alive
@@ -220,6 +224,13 @@ async def _live_workers(queue: Queue) -> tuple[LiveWorker, ...] | None:
     known = {worker.name for worker in registered}
     others = [LiveWorker(name=worker.name) for worker in connected if worker.name not in known]
     return (*registered, *others)
+
+
+def _paused_s(record: WorkerRecord) -> float | None:
+    """For how long a worker has been paused; its clock and ours may differ."""
+    if not record.paused_since_ms:
+        return None
+    return max(0.0, time.time() - record.paused_since_ms / 1_000)
 
 
 def _without_call(error: StoreError) -> str:

@@ -27,6 +27,8 @@ class ProblemKind(StrEnum):
     """Jobs are ready and no worker is connected."""
     UNKNOWN_NAME = "no_worker_for_name"
     """Jobs wait whose name no live worker has a handler for."""
+    WORKERS_PAUSED = "workers_paused"
+    """Workers take none of its jobs for now, such as e-mails while the SMTP server is down."""
     LONG_WAIT = "long_wait"
     """A job has been ready for longer than ``LONG_WAIT_S``."""
     NO_LOCK = "no_lock"
@@ -57,12 +59,16 @@ class LiveWorker:
         job_names: the names that it has a handler for.
         has_any_handler: whether it runs jobs of any name.
         is_registered: whether its names are known: BullMQ's workers do not register.
+        paused_s: for how many seconds it has taken no jobs; ``None`` if it takes them.
+        pause_reason: why it does not.
     """
 
     name: str
     job_names: tuple[str, ...] = ()
     has_any_handler: bool = False
     is_registered: bool = False
+    paused_s: float | None = None
+    pause_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +124,11 @@ class QueueStatus:
         known = {name for worker in self.workers for name in worker.job_names}
         return {name: count for name, count in self.waiting_names.items() if name not in known}
 
+    @property
+    def paused_workers(self) -> tuple[LiveWorker, ...]:
+        """The live workers that take none of the queue's jobs for now."""
+        return tuple(worker for worker in self.workers or () if worker.paused_s is not None)
+
     def as_dict(self) -> dict[str, object]:
         """The status with the names that the old system's callers know, and further ones."""
         return {
@@ -134,6 +145,7 @@ class QueueStatus:
             "isPaused": self.is_paused,
             "oldestWaitingSeconds": self.oldest_waiting_s,
             "workerCount": None if self.workers is None else len(self.workers),
+            "pausedWorkerCount": len(self.paused_workers),
             "namesWithoutWorker": dict(self.names_without_worker),
             "problems": [
                 {"kind": str(problem.kind), "text": problem.text} for problem in self.problems
@@ -163,6 +175,8 @@ def _problems_of(queue: QueueStatus) -> Iterator[Problem]:
         yield Problem(kind=ProblemKind.NO_WORKER, text=text)
     if missing := queue.names_without_worker:
         yield Problem(kind=ProblemKind.UNKNOWN_NAME, text=_unknown_text(queue, missing))
+    if queue.paused_workers:
+        yield Problem(kind=ProblemKind.WORKERS_PAUSED, text=_paused_text(queue))
     if queue.oldest_waiting_s is not None and queue.oldest_waiting_s > LONG_WAIT_S:
         text = f"the oldest job has been ready for {age_text(queue.oldest_waiting_s)}"
         yield Problem(kind=ProblemKind.LONG_WAIT, text=text)
@@ -183,6 +197,16 @@ def _unknown_text(queue: QueueStatus, missing: Mapping[str, int]) -> str:
     )
     more = f" and {len(missing) - SHOWN_NAMES} more" if len(missing) > SHOWN_NAMES else ""
     return f"no live worker has a handler for {waiting}{more}; {has}: {_listed(known)}"
+
+
+def _paused_text(queue: QueueStatus) -> str:
+    paused = queue.paused_workers
+    longest = max(paused, key=lambda worker: worker.paused_s or 0.0)
+    reason = f": {longest.pause_reason}" if longest.pause_reason else ""
+    return (
+        f"{len(paused)} of {len(queue.workers or ())} workers paused for "
+        f"{age_text(longest.paused_s or 0.0)}{reason}"
+    )
 
 
 def _listed(names: list[str]) -> str:

@@ -73,6 +73,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     smtp_from: str = '"Cofactor Club" <no-reply@cofactor.world>'
     smtp_tls: Literal["auto", "starttls", "implicit", "none"] = "auto"
     """``auto``: implicit on port 465, none on loopback, else STARTTLS (required)."""
+    smtp_check_seconds: Seconds = 30
+    """The longest time between two checks of an SMTP server that takes no mail at all."""
 
     app_name: str = "Cofactor Club"
     app_url: WebUrl = "http://localhost:3000"
@@ -280,6 +282,7 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "smtp_password": ("SMTP_PASS",),
     "smtp_from": ("SMTP_FROM",),
     "smtp_tls": ("OXCART_SMTP_TLS",),
+    "smtp_check_seconds": ("OXCART_SMTP_CHECK_SECONDS",),
     "app_name": ("OXCART_APP_NAME",),
     "app_url": ("NEXTAUTH_URL", "APP_URL"),
     "api_host": ("OXCART_API_HOST",),

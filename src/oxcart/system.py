@@ -101,14 +101,15 @@ class System:
     async def run_worker(self, worker: AppWorker) -> None:
         """Run a worker until it is stopped, with what its jobs need around it."""
         async with AsyncExitStack() as stack:
-            self.email_jobs.transport = await stack.enter_async_context(
+            transport = await stack.enter_async_context(
                 open_transport(self.settings, max_connections=worker.concurrency.get("email"))
             )
+            sending = self.email_jobs.sending(
+                transport, worker, check_seconds=self.settings.smtp_check_seconds
+            )
+            await stack.enter_async_context(sending)
             await stack.enter_async_context(self.running_outbox())
-            try:
-                await worker.run()
-            finally:
-                self.email_jobs.transport = None
+            await worker.run()
 
     @asynccontextmanager
     async def running_outbox(self) -> AsyncIterator[None]:

@@ -24,6 +24,7 @@ from oxcart._engine.loop_monitor import LoggedLoopReports, LoopMonitor, LoopRepo
 from oxcart._engine.middleware import Middleware, checked, compose
 from oxcart._engine.option_checks import MaxStalled
 from oxcart._engine.outcome_log import OnWritten
+from oxcart._engine.pauses import WorkerPauses
 from oxcart._engine.queue_worker import ID_BYTES, QueueWorker, WorkerOptions
 from oxcart._engine.registrar import Registrar, records_of
 from oxcart._engine.resources import Supply
@@ -91,10 +92,8 @@ class WorkerGroup:
         self.name = option_checks.connection_safe(name or f"{socket.gethostname()}-{os.getpid()}")
         self.build = build_of(build)
         """The version of the application that it runs; empty if it is not known."""
-        self._store = store
-        self._prefix = prefix
-        self._handlers = handlers
-        self._concurrency = concurrency
+        self._store, self._prefix = store, prefix
+        self._handlers, self._concurrency = handlers, concurrency
         self._grace_s = to_seconds(grace, what="grace")
         self._lock_ms = option_checks.at_least("lock", to_ms(lock, what="lock"))
         if options is not None:
@@ -104,8 +103,7 @@ class WorkerGroup:
         self._supply = supply
         self._opening: asyncio.Timeout | None = None
         self._clock = clock or ServerClock()
-        self._stopping = asyncio.Event()
-        self._forced = asyncio.Event()
+        self._stopping, self._forced = asyncio.Event(), asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.guardian: Guardian = Nobody()
         """The process that looks after this one's jobs, where there is one."""
@@ -113,6 +111,7 @@ class WorkerGroup:
         """Receives what is seen of the event loop: whether it turns, and what blocks it."""
         self.on_written: OnWritten | None = None
         """Called for each run that did not complete its job; to be set before ``run``."""
+        self.pauses = WorkerPauses()  # of this worker alone: its queues are not paused
         self._queue_workers: list[QueueWorker] = []
 
     @property
@@ -168,7 +167,7 @@ class WorkerGroup:
             self._store.timeouts,
             lock_ms=self._lock_ms,
             kept_until=self.guardian.kept_until,
-            registrar=Registrar(self._prefix, records, self._clock),
+            registrar=Registrar(self._prefix, records, self._clock, self.pauses),
         )
         # Before the first take: what is taken then is found.
         self.guardian.begin(claim)
@@ -231,6 +230,7 @@ class WorkerGroup:
                     holder=self._holder,
                     on_written=self.on_written,
                     guardian=self.guardian,
+                    pauses=self.pauses,
                 )
                 self._queue_workers.append(worker)
                 group.create_task(worker.run(self._stopping, self._forced, self._grace_s))

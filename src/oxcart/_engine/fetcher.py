@@ -93,7 +93,7 @@ class Fetcher:
         self._log = OutcomeLog(keys.queue, on_written)
         self._may_have_work = True
         self._is_limited = False
-        self._is_draining = False
+        self._is_draining = self.is_paused = False
         self._is_cancelling = False
         self._in_flight = 0  # steps
         self._writing = 0  # results in them
@@ -142,7 +142,7 @@ class Fetcher:
 
     def on_work(self) -> None:
         """There may be work."""
-        if self._free() <= 0 or self._is_draining:
+        if self._free() <= 0 or self._is_draining or self.is_paused:
             self._pass_on()
         self.look()
 
@@ -203,7 +203,7 @@ class Fetcher:
         return self._concurrency - len(self._running) - self._expected
 
     def _take_count(self) -> int:
-        if self._is_draining or self.isolation.job is not None:
+        if self._is_draining or self.is_paused or self.isolation.job is not None:
             return 0
         return max(0, min(self._free(), self._batch))
 

@@ -16,6 +16,7 @@ from oxcart._engine.handler import Handlers
 from oxcart._engine.iterations import IterationMaker
 from oxcart._engine.lock_keeper import LockKeeper
 from oxcart._engine.outcome_log import OnWritten
+from oxcart._engine.pauses import WorkerPause, WorkerPauses
 from oxcart._engine.schedule_checker import ScheduleChecker
 from oxcart._engine.stalled_sweeper import StalledSweeper
 from oxcart._engine.stepper import Stepper, lanes_for
@@ -99,6 +100,7 @@ class QueueWorker:
         holder: what the tokens of all its locks begin with.
         on_written: called for each run that did not complete its job.
         guardian: the supervisor of the process.
+        pauses: the queues from which the worker takes no jobs for now.
     """
 
     def __init__(
@@ -112,6 +114,7 @@ class QueueWorker:
         *,
         holder: str,
         guardian: Guardian,
+        pauses: WorkerPauses | None = None,
         on_written: OnWritten | None = None,
     ) -> None:
         self._runs_assigned = guardian.runs_assigned
@@ -186,6 +189,8 @@ class QueueWorker:
         )
         self._checker = ScheduleChecker(store, keys, clock, iterations, on_due=self.fetcher.on_due)
         self._waiter.connect(on_work=self.fetcher.on_work, on_due=self.fetcher.on_due)
+        if pauses is not None:
+            pauses.listen(keys.queue, self._on_pause)
 
     async def run(self, stopping: asyncio.Event, forced: asyncio.Event, grace_s: float) -> None:
         """Run jobs until told to stop, then stop with nothing left locked.
@@ -272,6 +277,13 @@ class QueueWorker:
         except TimeoutError:
             pass
         return self.fetcher.is_idle.is_set()
+
+    def _on_pause(self, pause: WorkerPause | None, error: BaseException | None) -> None:
+        self.fetcher.is_paused = pause is not None
+        if pause is None:
+            self.fetcher.look()
+        if error is not None:
+            self._note_trouble(error)
 
     def _note_stalled(self, job_ids: list[str]) -> None:
         self.fetcher.hooks.stalled(job_ids)

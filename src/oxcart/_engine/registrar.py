@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from oxcart._engine import processes, recovery
 from oxcart._engine.handler import Handlers
+from oxcart._engine.pauses import WorkerPauses
 from oxcart._model.clock import Clock
 from oxcart._model.registry import ProcessInfo, RegisteredWorker, WorkerRecord
 from oxcart._store.calls import registry
@@ -38,9 +39,17 @@ class Registrar:
         prefix: what all keys start with.
         records: the process' record for each of its queues.
         clock: the time instead of the server's.
+        pauses: the queues from which the worker takes no jobs for now.
     """
 
-    def __init__(self, prefix: str, records: Sequence[WorkerRecord], clock: Clock) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        records: Sequence[WorkerRecord],
+        clock: Clock,
+        pauses: WorkerPauses | None = None,
+    ) -> None:
+        self._pauses = pauses or WorkerPauses()
         self._records = [
             (QueueKeys(prefix, record.queues[at]), record) for at, record in enumerate(records)
         ]
@@ -62,7 +71,12 @@ class Registrar:
         try:
             missing = store.run_all(
                 [
-                    registry.beat(keys, record, clock=self._clock, missed_ms=record.missed_ms)
+                    registry.beat(
+                        keys,
+                        self._pauses.noted_in(record, keys.queue),
+                        clock=self._clock,
+                        missed_ms=record.missed_ms,
+                    )
                     for keys, record in self._records
                 ]
             )

@@ -57,6 +57,9 @@ class WorkerRecord:
         version: the version of oxcart.
         build: the build of the application; empty if unknown.
         started_at_ms: when it registered, ms since the epoch, by its own clock.
+        paused_since_ms: since when it takes no jobs of this queue, ms since the epoch, by its own
+            clock; 0 if it does.
+        pause_reason: why it does not; may be empty.
     """
 
     holder: str
@@ -71,6 +74,8 @@ class WorkerRecord:
     version: str
     build: str = ""
     started_at_ms: int = 0
+    paused_since_ms: int = 0
+    pause_reason: str = ""
 
     @property
     def beat_s(self) -> float:

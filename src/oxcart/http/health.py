@@ -38,6 +38,7 @@ SENTENCES = {
     ProblemKind.PAUSED: "paused",
     ProblemKind.NO_WORKER: "jobs are ready and no worker is connected in",
     ProblemKind.UNKNOWN_NAME: "no live worker knows some of the jobs in",
+    ProblemKind.WORKERS_PAUSED: "workers take no jobs for now of",
     ProblemKind.LONG_WAIT: "jobs have been ready for long in",
     ProblemKind.NO_LOCK: "workers died with jobs of",
     ProblemKind.FAILURES: "many failed jobs in",

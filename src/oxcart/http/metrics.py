@@ -64,6 +64,7 @@ class MetricsProbe:
         async with asyncio.TaskGroup() as tasks:
             queues = tasks.create_task(_bounded("queues", self._read_queues()))
             workers = tasks.create_task(_bounded("workers", self._count_workers()))
+            paused = tasks.create_task(_bounded("paused workers", self._count_paused()))
             database = tasks.create_task(_bounded("database", self._system.database.ping()))
             exports = tasks.create_task(_bounded("exports", self._exports.get()))
         is_database_up = database.result() is not None
@@ -73,6 +74,7 @@ class MetricsProbe:
             is_database_up=is_database_up,
             queues=queues.result() or {},
             workers=workers.result() or {},
+            paused_workers=paused.result() or {},
             exports=(exports.result() or {}) if is_database_up else {},
         )
 
@@ -97,6 +99,11 @@ class MetricsProbe:
             return {}
         return {name: await _worker_count(queue) for name, queue in self._queues.items()}
 
+    async def _count_paused(self) -> dict[str, int]:
+        if self._system.settings.broker != "redis":
+            return {}
+        return {name: await _paused_count(queue) for name, queue in self._queues.items()}
+
     async def _count_exports(self) -> dict[str, int]:
         counts = await self._system.exports.count_by_status()
         return {status.value: count for status, count in counts.items()}
@@ -104,6 +111,11 @@ class MetricsProbe:
 
 async def _worker_count(queue: Queue) -> int:
     return len(await queue.get_workers())
+
+
+async def _paused_count(queue: Queue) -> int:
+    registered = await queue.get_registered_workers()
+    return sum(worker.is_alive and worker.record.paused_since_ms > 0 for worker in registered)
 
 
 async def _bounded(what: str, reading: Awaitable[T]) -> T | None:

@@ -20,6 +20,7 @@ from oxcart.mail.verdict import Stage, judge, wants_fewer_connections
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
     from oxcart.mail.envelope import Envelope
     from oxcart.mail.smtp_settings import SmtpSettings
@@ -41,15 +42,28 @@ class SmtpConnection:
         is_kept: whether it has waited for a mail since it was opened; its owner sets it.
     """
 
-    def __init__(self, client: aiosmtplib.SMTP, settings: SmtpSettings) -> None:
+    def __init__(
+        self, client: aiosmtplib.SMTP, settings: SmtpSettings, logs: Callable[[], bool]
+    ) -> None:
         self.is_kept = False
+        self._logs = logs
         self._client = client
         self._settings = settings
         self._mail_count = 0
 
     @classmethod
-    async def open(cls, settings: SmtpSettings, tls_context: ssl.SSLContext | None) -> Self:
+    async def open(
+        cls,
+        settings: SmtpSettings,
+        tls_context: ssl.SSLContext | None,
+        logs: Callable[[], bool] = lambda: True,
+    ) -> Self:
         """Connect, encrypt and log in as the settings say.
+
+        Args:
+            settings: how to reach the server.
+            tls_context: which certificates to trust.
+            logs: returns whether failures that need a change of the settings are logged.
 
         Raises:
             SmtpTemporary: not now.
@@ -74,12 +88,12 @@ class SmtpConnection:
         except Exception as error:
             client.close()
             cancellation.check()
-            raise _failure(settings, stage, error) from error
+            raise _failure(settings, stage, error, logs=logs()) from error
         except BaseException:
             client.close()
             raise
         log.debug("email.smtp_connected", extra={"smtp_host": settings.host})
-        return cls(client, settings)
+        return cls(client, settings, logs)
 
     @property
     def is_open(self) -> bool:
@@ -147,6 +161,30 @@ class SmtpConnection:
             failure = self._failure(Stage.RECIPIENT, refusal)
             log.warning("email.recipient_refused", extra={"reason": failure.reason})
 
+    async def check(self, sender: str) -> None:
+        """Name a sender as for a mail, and take it back.
+
+        Raises:
+            SmtpError: the server does not accept it.
+        """
+        is_ascii = sender.isascii()
+        options = [] if is_ascii else ["SMTPUTF8"]
+        cancellation = _Cancellation()
+        try:
+            await self._client.mail(
+                sender, options=options, encoding="ascii" if is_ascii else "utf-8"
+            )
+            await self._client.rset()
+            cancellation.check()
+        except Exception as error:
+            failure = self._failure(Stage.SENDER, error)
+            await self._tidy(error, failure)
+            cancellation.check()
+            raise failure from error
+        except BaseException:
+            self._client.close()
+            raise
+
     async def hang_up(self) -> None:
         """Say goodbye, wait for the answer for a moment, and close."""
         client = self._client
@@ -183,7 +221,7 @@ class SmtpConnection:
             raise
 
     def _failure(self, stage: Stage, error: Exception) -> SmtpError:
-        return _failure(self._settings, stage, error)
+        return _failure(self._settings, stage, error, logs=self._logs())
 
 
 def _make_client(settings: SmtpSettings, tls_context: ssl.SSLContext | None) -> aiosmtplib.SMTP:
@@ -198,9 +236,9 @@ def _make_client(settings: SmtpSettings, tls_context: ssl.SSLContext | None) -> 
     )
 
 
-def _failure(settings: SmtpSettings, stage: Stage, error: Exception) -> SmtpError:
+def _failure(settings: SmtpSettings, stage: Stage, error: Exception, *, logs: bool) -> SmtpError:
     failure = judge(stage, error).to_error(stage)
-    if isinstance(failure, SmtpMisconfigured):
+    if logs and isinstance(failure, SmtpMisconfigured):
         log.error(
             "email.smtp_misconfigured",
             extra={

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
 
-from oxcart import App, Fail, JobDefinition, Retention, current_job, exponential
+from oxcart import App, Fail, GiveBack, JobDefinition, Retention, current_job, exponential
 from oxcart.errors import ConfigError, PayloadError
-from oxcart.mail.errors import SmtpRefused, SmtpTemporary
+from oxcart.mail.errors import SmtpError, SmtpRefused, SmtpTemporary
 from oxcart.mail.letterhead import Letterhead
 from oxcart.mail.messages import build_message, cuts_of
 from oxcart.mail.payloads import (
@@ -18,10 +21,15 @@ from oxcart.mail.payloads import (
     VerificationPayload,
     WelcomePayload,
 )
+from oxcart.mail.smtp_breaker import LONGEST_WAIT_S, SmtpBreaker
+from oxcart.mail.verdict import is_servers_failure
 from oxcart.mail.wire_data import EmailData
 
 if TYPE_CHECKING:
-    from oxcart.mail.transport import Transport
+    from email.message import EmailMessage
+
+    from oxcart import AppWorker
+    from oxcart.mail.transport import CheckedTransport, Transport
     from oxcart.settings import Settings
 
 log = logging.getLogger("oxcart.mail")
@@ -51,6 +59,7 @@ class EmailJobs:
     def __init__(self, app: App, *, app_name: str, app_url: str, sender: str) -> None:
         self.letterhead = Letterhead(app_name=app_name, app_url=app_url, sender=sender)
         self.transport: Transport | None = None
+        self._breaker: SmtpBreaker | None = None
         self._definitions = self._declare(app)
 
     @classmethod
@@ -62,6 +71,44 @@ class EmailJobs:
             app_url=settings.app_url,
             sender=settings.smtp_from,
         )
+
+    @asynccontextmanager
+    async def sending(
+        self,
+        transport: CheckedTransport,
+        worker: AppWorker,
+        *,
+        check_seconds: float = LONGEST_WAIT_S,
+    ) -> AsyncIterator[None]:
+        """Send the mails of a worker through a transport for as long as the block lasts.
+
+        While the SMTP server takes no mail at all, the worker takes no e-mails: they wait in the
+        queue, and no attempt is counted.
+
+        Args:
+            transport: sends the mails.
+            worker: runs the jobs.
+            check_seconds: the longest time between two checks of a server that takes no mail.
+        """
+        sender = self.letterhead.sender_address.addr_spec
+        breaker = SmtpBreaker(
+            lambda: transport.check(sender),
+            worker.pauses,
+            queue=QUEUE,
+            server=transport.server,
+            longest_wait_s=check_seconds,
+        )
+        transport.logs_misconfiguration = False  # the breaker logs it, once an outage
+        self.transport, self._breaker = transport, breaker
+        try:
+            async with asyncio.TaskGroup() as group:
+                checking = group.create_task(breaker.run())
+                try:
+                    yield
+                finally:
+                    checking.cancel()
+        finally:
+            self.transport = self._breaker = None
 
     def _declare(self, app: App) -> dict[type[EmailPayload], JobDefinition[..., str]]:
         @app.job("welcome", **_options(_USUAL))
@@ -116,21 +163,22 @@ class EmailJobs:
         """Run the job of a name: the type in its data decides which mail is sent."""
         payload = data.payload(name)
         job = current_job()
-        if job.attempt == 1:
+        if job.record.attempts_started <= 1:  # one that was put back has them already
             for cut in cuts_of(payload):
                 await job.log(str(cut))
         return await self._deliver(payload)
 
     async def _deliver(self, payload: EmailPayload) -> str:
         """Send a job's mail and give its ``Message-ID``, the job's result."""
-        if self.transport is None:
-            raise ConfigError("this worker has no SMTP transport: set EmailJobs.transport first")
+        breaker = self._breaker
+        if breaker is not None and breaker.is_open:
+            raise GiveBack
         job = current_job()
         message = build_message(payload, self.letterhead, job_id=job.job_id)
         facts = {"job_id": job.job_id, "email_type": payload.type, "attempt": job.attempt}
         job.ensure_lock()
         try:
-            await self.transport.send(message)
+            await self._send(message)
         except SmtpRefused as error:
             log.warning("email.refused", extra=facts | {"reason": error.reason})
             raise Fail(error.reason) from error
@@ -139,6 +187,26 @@ class EmailJobs:
             raise
         log.info("email.sent", extra=facts)
         return str(message["Message-ID"])
+
+    async def _send(self, message: EmailMessage) -> None:
+        """Send a message.
+
+        Raises:
+            GiveBack: the server takes no mail at all; this one waits in the queue.
+            SmtpError: the server did not accept this one.
+        """
+        breaker, transport = self._breaker, self.transport
+        if transport is None:
+            raise ConfigError("this worker has no SMTP transport: set EmailJobs.transport first")
+        try:
+            await transport.send(message)
+        except SmtpError as error:
+            if breaker is None or not is_servers_failure(error):
+                raise
+            breaker.server_failed(error)
+            raise GiveBack from error
+        if breaker is not None:
+            breaker.mail_sent()
 
 
 def _options(priority: int) -> dict[str, Any]:

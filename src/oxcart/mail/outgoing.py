@@ -49,7 +49,7 @@ def require_smtp(settings: Settings) -> None:
 @asynccontextmanager
 async def open_transport(
     settings: Settings, *, max_connections: int | None = None
-) -> AsyncIterator[Transport]:
+) -> AsyncIterator[SmtpTransport]:
     """Open the transport that the settings ask for, until the end of ``async with``.
 
     Args:

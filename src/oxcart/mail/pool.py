@@ -42,6 +42,7 @@ class ConnectionPool:
     """
 
     def __init__(self, settings: SmtpSettings, tls_context: ssl.SSLContext | None) -> None:
+        self.logs_misconfiguration = True
         self._settings = settings
         self._tls_context = tls_context
         self._in_use: set[SmtpConnection] = set()
@@ -138,7 +139,9 @@ class ConnectionPool:
     async def _open(self) -> SmtpConnection:
         self._opening_count += 1
         try:
-            connection = await SmtpConnection.open(self._settings, self._tls_context)
+            connection = await SmtpConnection.open(
+                self._settings, self._tls_context, logs=lambda: self.logs_misconfiguration
+            )
             self._in_use.add(connection)
             # Another one may have been refused meanwhile, which lowered the number too far.
             self._allowed_count = max(self._allowed_count, self._open_count())

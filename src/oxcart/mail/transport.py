@@ -16,7 +16,7 @@ from oxcart.mail.envelope import Envelope
 from oxcart.mail.errors import SmtpError
 from oxcart.mail.pool import ConnectionPool
 from oxcart.mail.smtp_settings import TlsMode
-from oxcart.mail.verdict import wants_fewer_connections
+from oxcart.mail.verdict import is_servers_failure, wants_fewer_connections
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -33,6 +33,28 @@ class Transport(Protocol):
 
         Raises:
             SmtpError: it was not accepted; the class says whether to try again.
+        """
+
+
+class CheckedTransport(Transport, Protocol):
+    """A transport whose server can be checked without sending a mail."""
+
+    @property
+    def server(self) -> str:
+        """The server, for logs."""
+
+    @property
+    def logs_misconfiguration(self) -> bool:
+        """Whether it logs failures that need a change of the settings; its user may do so."""
+
+    @logs_misconfiguration.setter
+    def logs_misconfiguration(self, value: bool, /) -> None: ...
+
+    async def check(self, sender: str) -> None:
+        """Connect, log in and name a sender, without sending a mail.
+
+        Raises:
+            SmtpError: the server takes no mail.
         """
 
 
@@ -57,6 +79,7 @@ class SmtpTransport:
     def __init__(
         self, settings: SmtpSettings, *, tls_context: ssl.SSLContext | None = None
     ) -> None:
+        self.server = f"{settings.host}:{settings.port}"
         needs_context = tls_context is None and settings.tls is not TlsMode.NONE
         self._pool = ConnectionPool(
             settings, _system_tls_context() if needs_context else tls_context
@@ -84,6 +107,30 @@ class SmtpTransport:
         envelope = Envelope.of(message)
         async with self._pool.place():
             return await self._send(envelope)
+
+    @property
+    def logs_misconfiguration(self) -> bool:
+        """Whether failures that need a change of the settings are logged here; default: yes."""
+        return self._pool.logs_misconfiguration
+
+    @logs_misconfiguration.setter
+    def logs_misconfiguration(self, value: bool, /) -> None:
+        self._pool.logs_misconfiguration = value
+
+    async def check(self, sender: str) -> None:
+        """Connect, encrypt, log in and name a sender on a new connection, without sending a mail.
+
+        A sender that the server refuses is a failure of each mail, and not one of the server.
+
+        Raises:
+            SmtpError: the server takes no mail.
+        """
+        async with self._pool.place(), self._pool.connection(is_new=True) as connection:
+            try:
+                await connection.check(sender)
+            except SmtpError as error:
+                if is_servers_failure(error):
+                    raise
 
     async def aclose(self) -> None:
         """Wait for the mails under way, say goodbye and close the connections.

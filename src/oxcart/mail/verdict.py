@@ -111,6 +111,16 @@ def wants_fewer_connections(error: SmtpError) -> bool:
     return is_no_service or bool(says_so)
 
 
+def is_servers_failure(error: SmtpError) -> bool:
+    """Return whether every mail would meet a failure, whatever its recipient and content.
+
+    The server has been told nothing of the mail then, except its sender, which is the same for all.
+    """
+    if error.stage in _BEFORE_ANY_MAIL or isinstance(error, SmtpMisconfigured):
+        return True
+    return error.stage == Stage.SENDER and error.code in (None, _SERVICE_CLOSING)
+
+
 def _judge_reply(stage: Stage, code: int, message: str) -> Verdict:
     first_digit, enhanced = code // 100, _enhanced_class(message)
     if first_digit not in (_TEMPORARY_CLASS, _PERMANENT_CLASS):

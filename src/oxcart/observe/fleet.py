@@ -20,6 +20,7 @@ class FleetFacts:
         is_database_up: whether the database answered.
         queues: the figures of each queue that could be read, by name.
         workers: how many workers are connected, by queue; empty where that cannot be told.
+        paused_workers: how many of them take no jobs for now, by queue.
         exports: how many exports there are, by status; empty where that cannot be told.
     """
 
@@ -28,4 +29,5 @@ class FleetFacts:
     is_database_up: bool
     queues: Mapping[str, QueueFigures] = field(default_factory=dict)
     workers: Mapping[str, int] = field(default_factory=dict)
+    paused_workers: Mapping[str, int] = field(default_factory=dict)
     exports: Mapping[str, int] = field(default_factory=dict)

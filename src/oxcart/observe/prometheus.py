@@ -71,6 +71,10 @@ class _Found(Collector):
         if facts.workers:
             text = "Connected workers, in whatever language they are written."
             yield _labelled("oxcart_queue_workers", text, "queue", facts.workers)
+        if facts.paused_workers:
+            text = "Workers that take no jobs of the queue for now."
+            paused = facts.paused_workers
+            yield _labelled("oxcart_queue_workers_paused", text, "queue", paused)
         if facts.exports:
             yield _labelled("oxcart_exports", "Exports in the database.", "status", facts.exports)
         yield from self._process.collect()

@@ -43,6 +43,7 @@ def told(broker: str) -> set[tuple[str, frozenset[str]]]:
         is_database_up=True,
         queues={"email": figures},
         workers={"email": 1},
+        paused_workers={"email": 1},
         exports={"PENDING": 1},
     )
     text, _ = Exposition().write(facts, "")

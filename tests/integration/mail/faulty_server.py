@@ -73,13 +73,15 @@ class FaultyServer:
     admitted: set[int] = field(default_factory=set)
     sessions: set[_FaultySession] = field(default_factory=set)
     faults: dict[str, deque[str]] = field(default_factory=lambda: defaultdict(deque))
+    always: dict[str, str] = field(default_factory=dict)
+    """What happens each time that the dialogue comes to a step."""
     _server: asyncio.Server | None = None
 
     def fault(self, step: str, *actions: str) -> None:
         self.faults[step].extend(actions)
 
     def next_fault(self, step: str) -> str | None:
-        return self.faults[step].popleft() if self.faults[step] else None
+        return self.faults[step].popleft() if self.faults[step] else self.always.get(step)
 
     def commands_of(self, connection: int) -> list[str]:
         return [command for number, command in self.commands if number == connection]
