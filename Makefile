@@ -14,7 +14,8 @@ help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 demo: $(VENV)/.run  ## Run the main job end to end: e-mails, exports, retries
-	@$(BIN)/oxcart demo
+	@umask 022 && $(BIN)/oxcart demo
+	@! find .oxcart -perm /077 ! -type l | grep . || { echo "others may read these files"; exit 1; }
 
 dev: $(VENV)/.run  ## Run API, worker, Valkey and mailbox until Ctrl-C
 	@$(BIN)/oxcart dev

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from oxcart._engine.ending import end
 from oxcart._engine.middleware import Middleware
+from oxcart._private_files import tighten_data_folder
 from oxcart._store.connection import Timeouts
 from oxcart.app import App, AppWorker
 from oxcart.broker import Broker
@@ -141,6 +142,7 @@ async def open_system(
         ConfigError: a setting is wrong or missing.
         DatabaseError: the database cannot be used, or must be migrated first.
     """
+    tighten_data_folder(settings.data_dir)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database.from_settings(settings))
         await prepare_schema(database, may_migrate=database.is_sqlite or not settings.is_production)

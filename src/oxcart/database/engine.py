@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from oxcart._private_files import make_private_file, make_private_folder, tighten_data_folder
 from oxcart.database import sqlite
 from oxcart.database.errors import DatabaseUnavailable
 from oxcart.database.schema import migrate
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from oxcart.settings import Settings
 
+SQLITE_COMPANIONS = ("-wal", "-shm", "-journal")
 SQLITE_FILE = "oxcart.db"
 """Name of the default SQLite file in the data folder."""
 CONNECT_SECONDS = 5
@@ -53,7 +55,10 @@ class Database:
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """Return the database that the settings name, by default a SQLite file."""
-        return cls(settings.database_url or sqlite_url(settings.data_dir / SQLITE_FILE))
+        if settings.database_url is not None:
+            return cls(settings.database_url)
+        tighten_data_folder(settings.data_dir)
+        return cls(sqlite_url(settings.data_dir / SQLITE_FILE))
 
     @property
     def is_sqlite(self) -> bool:
@@ -166,7 +171,9 @@ class Database:
 
     def _make_folder(self) -> None:
         if self.url.path is not None:
-            self.url.path.parent.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self.url.path.parent)
+            # The log and the index beside it are made with the file's own rights.
+            make_private_file(self.url.path, companions=SQLITE_COMPANIONS)
 
     def _options(self) -> dict[str, Any]:
         # Parameters hold people's data, and errors end up in logs and in jobs' failed reasons.

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from oxcart._private_files import make_private_folder, tighten_data_folder
 from oxcart.errors import ConfigError
 
 _PRIVATE = 0o700
@@ -80,8 +81,8 @@ class ServerFolder:
             ConfigError: it cannot be made or written, or belongs to another user.
         """
         try:
-            self.path.parent.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
-            self.path.mkdir(mode=_PRIVATE, exist_ok=True)
+            make_private_folder(self.path)
+            tighten_data_folder(self.path.parent)
             status = self.path.stat()
             # Its owner could read the password or put in a configuration that runs programs.
             if status.st_uid != os.geteuid():

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
+from oxcart._private_files import make_private_folder
 from oxcart._settings.rules import MIN_SECRET_CHARS, secret_problems
 from oxcart._settings.values import refusal
 from oxcart.database.texts import is_storable
@@ -141,7 +142,7 @@ def _kept_secret(folder: Path) -> bytes:
     try:
         return _checked(path)
     except FileNotFoundError:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
     # Written aside and linked into place: of processes that start together one makes the secret,
     # and none can read half of it.
     beside = folder / f".{SECRET_FILE}.{secrets.token_hex(8)}"

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from oxcart._private_files import make_private_folder
 from oxcart.exports.errors import ExportError, StorageFull
 from oxcart.exports.writers.hashing import HashingSink
 
@@ -101,7 +102,7 @@ class LocalStorage:
         """Begin a file; see ``Storage.create``."""
         target = self._path(key)
         with _room_checked(self.folder):
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(self.folder)
             # An older attempt whose lock was lost may still be writing. Without its file it
             # cannot publish over what this attempt is going to publish.
             self._remove_leftovers(key)

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from oxcart._private_files import FILE_MODE, make_private_folder
 from oxcart.mail.kept_mail import (
     NAME_TIME,
     RECIPIENT_HEADER,
@@ -50,7 +51,7 @@ class DevelopmentMailbox:
         self._sessions: set[_Session] = set()
 
     async def __aenter__(self) -> Self:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self.folder)
         _quieten_server_log()
         loop = asyncio.get_running_loop()
         keeper = _Keeper(self.folder)
@@ -102,6 +103,7 @@ class _Keeper:
         # Written beside and renamed: a reader never meets half a mail.
         unfinished = self._folder / f".{name}.part"
         try:
+            unfinished.touch(mode=FILE_MODE, exist_ok=False)
             unfinished.write_bytes(_trace(envelope) + (envelope.original_content or b""))
             unfinished.rename(self._folder / name)
         finally:

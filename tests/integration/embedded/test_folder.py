@@ -59,13 +59,13 @@ def test_everything_in_the_folder_is_private(embedded: EmbeddedValkey, data_dir:
     assert embedded.directory == folder
 
 
-def test_folder_that_was_open_is_closed_and_the_data_folder_left(data_dir: Path) -> None:
+def test_folder_that_was_open_is_closed_and_the_data_folder_too(data_dir: Path) -> None:
     data_dir.mkdir(mode=0o755)
     (data_dir / "valkey").mkdir(mode=0o755)
 
     with EmbeddedValkey(data_dir):
         assert stat.S_IMODE((data_dir / "valkey").stat().st_mode) == 0o700
-        assert stat.S_IMODE(data_dir.stat().st_mode) == 0o755
+        assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700
 
 
 def test_folder_keeps_itself_out_of_version_control(

@@ -16,6 +16,7 @@ import httpx2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from oxcart._private_files import make_private_file, make_private_folder
 from oxcart.cli.demo.stage import Stage
 
 PATIENCE_S = 60.0
@@ -125,7 +126,7 @@ async def _completed(
 async def _download(stage: Stage, url: str, export_id: str) -> Path:
     """Fetch a file by its signed link, without any key."""
     folder = stage.folder / "downloads"
-    folder.mkdir(exist_ok=True)
+    make_private_folder(folder)
     async with (
         httpx2.AsyncClient(timeout=30, trust_env=False) as anyone,
         anyone.stream("GET", url) as answer,
@@ -134,6 +135,7 @@ async def _download(stage: Stage, url: str, export_id: str) -> Path:
         disposition = answer.headers["Content-Disposition"]
         name = disposition.split('filename="')[1].split('"')[0]
         path = folder / f"{export_id[-6:]}-{name}"
+        make_private_file(path)
         with path.open("wb") as file:
             async for chunk in answer.aiter_bytes():
                 file.write(chunk)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx2
 
+from oxcart._private_files import FILE_MODE, make_private_folder, tighten_data_folder
 from oxcart.cli.children import Children
 from oxcart.cli.dev import prepare_database, start_programs
 from oxcart.embedded import EmbeddedValkey
@@ -72,8 +73,9 @@ def _empty(folder: Path) -> None:
     if folder.exists() and not (folder / MARKER).exists():
         raise ConfigError(f"{folder} exists and is not from an earlier demo; move it away first")
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    (folder / MARKER).touch()
+    tighten_data_folder(folder.parent)
+    make_private_folder(folder)
+    (folder / MARKER).touch(mode=FILE_MODE)
 
 
 def _set_environment(folder: Path, key: str) -> None:
