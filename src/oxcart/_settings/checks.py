@@ -20,6 +20,7 @@ PROGRAMS: dict[str, Needs] = {
     "status": Needs(signing=False),
     "migrate": Needs(redis=False, signing=False),
     "exports": Needs(redis=False, signing=False),
+    "keys": Needs(redis=False, signing=False),
     "function in Lambda": Needs(mail=True),
     "worker of an application": Needs(redis=False, database=False, signing=False),
 }

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from oxcart.cli.keys import make_commands
 from oxcart.errors import ConfigError, OxcartError, StoreUnavailable
 
 EXIT_FAILED = 1
@@ -371,3 +372,6 @@ def _leaves(error: BaseException) -> list[BaseException]:
     if isinstance(error, BaseExceptionGroup):
         return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
     return [error]
+
+
+cli.add_typer(make_commands(_run), name="keys")

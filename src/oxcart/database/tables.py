@@ -319,3 +319,17 @@ webhook_cursor = Table(
     Column("owner", Text),
     Column("leased_until", UtcTimestamp),
 )
+
+api_key = Table(
+    "oxcart_api_keys",
+    own_metadata,
+    Column("id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("created_at", UtcTimestamp, nullable=False),
+    Column("expires_at", UtcTimestamp),
+    Column("last_used_at", UtcTimestamp),
+    Column("revoked_at", UtcTimestamp),
+    PrimaryKeyConstraint("id", name="oxcart_api_keys_pkey"),
+)

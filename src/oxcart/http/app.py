@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from oxcart._settings.default_user import why_no_default_user
+from oxcart.database.api_keys import ApiKeys
 from oxcart.database.site_sessions import StoredSessions
 from oxcart.database.users import DEFAULT_USER_ID, Users
 from oxcart.errors import OxcartError
@@ -83,7 +84,12 @@ def create_app(system: System) -> FastAPI:
         log.warning("default_user.enabled", extra={"user_id": DEFAULT_USER_ID})
     app.state.system = system
     users = Users(system.database)
-    app.state.authenticator = Authenticator(system.settings, users, StoredSessions(system.database))
+    app.state.authenticator = Authenticator(
+        system.settings,
+        users,
+        sessions=StoredSessions(system.database),
+        keys=ApiKeys(system.database),
+    )
     app.state.guesses = Guesses()
     app.state.health = HealthProbe(system)
     app.state.jobs = Jobs(system.app)

@@ -1,6 +1,7 @@
 """Who is calling.
 
 * An *operator* key sees and does everything.
+* A key with other scopes does what they say, such as reading the figures for monitors.
 * A *service* key acts for the user that ``X-Oxcart-User`` names; the user must exist. An operator
   key may name a user too, and then asks for that user's exports.
 * In development a request without a key acts for the sample data's administrator, if it comes from
@@ -14,20 +15,20 @@ A key or a cookie that is wrong is refused, it never falls back to another metho
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from oxcart._auth.api_keys import Scope
 from oxcart._auth.identity import CredentialRejected
 from oxcart._auth.origins import TrustedOrigins
 from oxcart._settings.default_user import why_no_default_user
 from oxcart._settings.rules import key_problems
 from oxcart._settings.values import refusal
 from oxcart.http.body import is_storable
+from oxcart.http.keys import KeyRing
 from oxcart.http.local_requests import is_local
 from oxcart.http.problems import Kind, ProblemError
 from oxcart.http.sessions import SiteSessions
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from oxcart._auth.identity import Identity
     from oxcart.database.users import User
+    from oxcart.http.keys import KeyStore
     from oxcart.http.sessions import SessionStore
     from oxcart.settings import Settings
 
@@ -58,6 +60,8 @@ class Role(StrEnum):
     """Everything. By a key."""
     SERVICE = "service"
     """Act for any user. By a key."""
+    SCOPED_KEY = "scoped-key"
+    """Only what the scopes of a key say, which includes no user."""
     USER = "user"
     """Act for one user. By a session of the site."""
     DEFAULT_USER = "default-user"
@@ -66,10 +70,11 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who is calling: the key's role and the user acted for, if any."""
+    """Who is calling: the role, the user acted for, if any, and the scopes of the key."""
 
     role: Role
     user: User | None = None
+    scopes: frozenset[Scope] = frozenset()
 
     @property
     def is_operator(self) -> bool:
@@ -79,7 +84,11 @@ class Caller:
     @property
     def has_key(self) -> bool:
         """Whether the caller has shown a key, rather than acting as a user."""
-        return self.role in (Role.OPERATOR, Role.SERVICE)
+        return self.role in (Role.OPERATOR, Role.SERVICE, Role.SCOPED_KEY)
+
+    def may(self, scope: Scope) -> bool:
+        """Whether the caller's key has a scope, or the one that includes all."""
+        return self.is_operator or scope in self.scopes
 
 
 class UserDirectory(Protocol):
@@ -105,13 +114,19 @@ class Authenticator:
         settings: the keys and the environment.
         users: where users are looked up.
         sessions: where the site keeps sessions in its database.
+        keys: the keys that ``oxcart keys`` made.
 
     Raises:
         ConfigError: production without a key or with one that is too short; a key in both roles.
     """
 
     def __init__(
-        self, settings: Settings, users: UserDirectory, sessions: SessionStore | None = None
+        self,
+        settings: Settings,
+        users: UserDirectory,
+        *,
+        sessions: SessionStore | None = None,
+        keys: KeyStore | None = None,
     ) -> None:
         problems = tuple(key_problems(settings))
         if problems:
@@ -128,10 +143,7 @@ class Authenticator:
             )
         )
         self._is_development = settings.env == "development"
-        self._digests = [
-            *((_digest(key), Role.OPERATOR) for key in settings.operator_keys),
-            *((_digest(key), Role.SERVICE) for key in settings.service_keys),
-        ]
+        self._keys = KeyRing(settings, keys)
 
     async def authenticate(self, request: Request) -> Caller:
         """Return the caller.
@@ -150,7 +162,7 @@ class Authenticator:
     async def _authenticate(self, request: Request) -> Caller:
         key = _presented_key(request)
         if key is not None:
-            return Caller(role=self._role_of(key), user=await self._named_user(request))
+            return await self._key_caller(request, await self._keys.scopes_of(key))
         if USER_HEADER in request.headers:
             raise self._unauthenticated("X-Oxcart-User needs a key beside it")
         identity = await self._sessions.identify(request)
@@ -163,6 +175,14 @@ class Authenticator:
                 )
             return Caller(role=Role.DEFAULT_USER, user=await self._users.default_user())
         raise self._unauthenticated("the request carries no credential")
+
+    async def _key_caller(self, request: Request, scopes: frozenset[Scope]) -> Caller:
+        role = _role_of(scopes)
+        if role is Role.SCOPED_KEY and USER_HEADER in request.headers:
+            raise ProblemError(
+                Kind.FORBIDDEN, f"X-Oxcart-User needs a key with the scope {Scope.SERVICE.value!r}"
+            )
+        return Caller(role=role, user=await self._named_user(request), scopes=scopes)
 
     async def _user_caller(self, request: Request, identity: Identity) -> Caller:
         if identity.is_from_cookie and not self._origins.allow(request.method, request.headers):
@@ -196,16 +216,6 @@ class Authenticator:
             www_authenticate='Bearer realm="oxcart"',
         )
 
-    def _role_of(self, key: str) -> Role:
-        digest = _digest(key)
-        found: Role | None = None
-        for known, role in self._digests:  # all of them, so that time says nothing about which
-            if hmac.compare_digest(known, digest):
-                found = role
-        if found is None:
-            raise self._unauthenticated("the API key is wrong")
-        return found
-
     async def _named_user(self, request: Request) -> User | None:
         user_ids = request.headers.getlist(USER_HEADER)
         if not user_ids:
@@ -221,9 +231,10 @@ class Authenticator:
         return user
 
 
-def _digest(key: str) -> bytes:
-    # Digests have one length, so comparing them does not tell how long a key is.
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+def _role_of(scopes: frozenset[Scope]) -> Role:
+    if Scope.OPERATOR in scopes:
+        return Role.OPERATOR
+    return Role.SERVICE if Scope.SERVICE in scopes else Role.SCOPED_KEY
 
 
 def _presented_key(request: Request) -> str | None:

@@ -4,6 +4,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from oxcart._auth.api_keys import Scope
 from oxcart.database.users import User
 from oxcart.http.auth import Authenticator, Caller, Role
 from oxcart.http.bursts import Bursts
@@ -78,6 +79,8 @@ def user_of(caller: Caller) -> User:
     Raises:
         ProblemError: 401, the caller acts for nobody.
     """
+    if caller.role is Role.SCOPED_KEY:
+        raise _scope_needed(Scope.SERVICE, "a route that acts for a user")
     if caller.user is None and caller.has_key:
         raise ProblemError(Kind.NO_USER, "name the user to act for in the header X-Oxcart-User")
     if caller.user is None:
@@ -114,14 +117,26 @@ async def _key_holder(caller: Annotated[Caller, Depends(authenticate)]) -> Calle
     return caller
 
 
+def _scope_needed(scope: Scope, what: str) -> ProblemError:
+    return ProblemError(
+        Kind.FORBIDDEN, f"{what} needs a key with the scope {scope.value!r} or 'operator'"
+    )
+
+
+async def _event_reporter(caller: Annotated[Caller, Depends(_key_holder)]) -> Caller:
+    if not caller.may(Scope.WEBHOOK) and not caller.may(Scope.SERVICE):
+        raise _scope_needed(Scope.WEBHOOK, "the webhook")
+    return caller
+
+
+async def _burst_runner(caller: Annotated[Caller, Depends(_key_holder)]) -> Caller:
+    if not caller.may(Scope.BURST):
+        raise _scope_needed(Scope.BURST, "a burst")
+    return caller
+
+
 def _bursts(request: Request) -> Bursts:
     return cast(Bursts, request.app.state.bursts)
-
-
-async def _operator(caller: Annotated[Caller, Depends(_key_holder)]) -> Caller:
-    if not caller.is_operator:
-        raise ProblemError(Kind.FORBIDDEN, "an operator key is needed")
-    return caller
 
 
 def _metrics_probe(request: Request) -> MetricsProbe:
@@ -130,8 +145,8 @@ def _metrics_probe(request: Request) -> MetricsProbe:
 
 async def _watcher(caller: Annotated[Caller, Depends(authenticate)]) -> Caller:
     # In development also the programs on this machine.
-    if not caller.is_operator and caller.role is not Role.DEFAULT_USER:
-        raise ProblemError(Kind.FORBIDDEN, "an operator key is needed")
+    if not caller.may(Scope.METRICS) and caller.role is not Role.DEFAULT_USER:
+        raise _scope_needed(Scope.METRICS, "/metrics")
     return caller
 
 
@@ -140,8 +155,8 @@ CurrentHealthProbe = Annotated[HealthProbe, Depends(_health_probe)]
 CurrentJobs = Annotated[Jobs, Depends(_jobs)]
 CurrentCaller = Annotated[Caller, Depends(authenticate)]
 CurrentUser = Annotated[User, Depends(_user)]
-KeyHolder = Annotated[Caller, Depends(_key_holder)]
-Operator = Annotated[Caller, Depends(_operator)]
+EventReporter = Annotated[Caller, Depends(_event_reporter)]
+BurstRunner = Annotated[Caller, Depends(_burst_runner)]
 Watcher = Annotated[Caller, Depends(_watcher)]
 CurrentMetricsProbe = Annotated[MetricsProbe, Depends(_metrics_probe)]
 CurrentBursts = Annotated[Bursts, Depends(_bursts)]

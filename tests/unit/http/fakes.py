@@ -12,6 +12,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from oxcart import JobState, QueueFigures, WorkerInfo
+from oxcart._auth.api_keys import Scope, make_key
+from oxcart.database.api_keys import ApiKey
 from oxcart.database.types import ExportStatus
 from oxcart.database.users import User
 from oxcart.exports.errors import ExportNotFound, LinkInvalid, UnknownExportType
@@ -71,6 +73,42 @@ class FakeUsers:
 
     async def default_user(self) -> User | None:
         return next(iter(self.known), None)
+
+
+def make_api_key(*scopes: Scope, **changes: Any) -> tuple[ApiKey, str]:
+    """A key of the database with these scopes, and its text."""
+    new = make_key()
+    defaults: dict[str, Any] = {
+        "id": new.id,
+        "name": "monitor",
+        "hash": new.hash,
+        "scopes": frozenset(scopes),
+        "created_at": CREATED_AT,
+    }
+    return ApiKey(**(defaults | changes)), new.text
+
+
+@dataclass
+class FakeKeys:
+    """Keys of the database, or a database that does not answer."""
+
+    known: dict[str, ApiKey] = field(default_factory=dict)
+    error: Exception | None = None
+    used: list[str] = field(default_factory=list)
+
+    def put(self, *scopes: Scope, **changes: Any) -> str:
+        """Add a key; gives its text."""
+        key, text = make_api_key(*scopes, **changes)
+        self.known[key.id] = key
+        return text
+
+    async def get(self, key_id: str) -> ApiKey | None:
+        if self.error is not None:
+            raise self.error
+        return self.known.get(key_id)
+
+    async def record_use(self, key_id: str) -> None:
+        self.used.append(key_id)
 
 
 @dataclass
@@ -225,12 +263,13 @@ class FakeSystem:
     exports: FakeExports = field(default_factory=FakeExports)
     database: FakeDatabase = field(default_factory=FakeDatabase)
     users: FakeUsers = field(default_factory=FakeUsers)
+    keys: FakeKeys = field(default_factory=FakeKeys)
 
 
 def make_api(system: FakeSystem) -> FastAPI:
     """The real application on a fake system."""
     api = create_app(cast("System", system))
-    api.state.authenticator = Authenticator(system.settings, system.users)
+    api.state.authenticator = Authenticator(system.settings, system.users, keys=system.keys)
     signer = TicketSigner([b"a-secret"], lifetime=timedelta(minutes=1))
     api.state.tickets = Tickets(signer, system.users)
     return api

@@ -20,6 +20,7 @@ from tests.unit.http.fakes import (
     make_settings,
 )
 
+from oxcart._auth.api_keys import Scope
 from oxcart.burst import BurstEnd, BurstReport
 
 CALLERS: dict[str, dict[str, str]] = {
@@ -32,6 +33,7 @@ CALLERS: dict[str, dict[str, str]] = {
     "service for Bob": {"x-api-key": SERVICE_KEY, "x-oxcart-user": BOB.id},
     "service for nobody": {"x-api-key": SERVICE_KEY, "x-oxcart-user": "nobody"},
 }
+SCOPED: dict[str, Scope] = {f"key for {scope.value}": scope for scope in Scope}
 EVENT = {"event": "completed", "jobId": "export-ada", "queue": "export", "data": {}}
 
 ROUTES: dict[str, tuple[str, str, Any]] = {
@@ -66,6 +68,7 @@ REFUSED = dict.fromkeys(ROUTES, 401) | OPEN
 # The fake exports refuse every link and every file with 403: being asked is what counts.
 ALLOWED = dict.fromkeys(ROUTES, 200) | {"file": 403, "link": 403} | dict.fromkeys(EVENTS, 204)
 FOR_OPERATORS = {"burst": 403, "burst by GET": 403, "metrics": 403}
+WITHOUT_RIGHTS = dict.fromkeys(ROUTES, 403) | OPEN
 EXPECTED: dict[str, dict[str, int]] = {
     "nobody": REFUSED,
     "wrong key": REFUSED,
@@ -75,6 +78,11 @@ EXPECTED: dict[str, dict[str, int]] = {
     "service": REFUSED | {"webhook": 200} | FOR_OPERATORS,
     "service for Ada": ALLOWED | {"e-mail's status": 404} | FOR_OPERATORS,
     "service for Bob": ALLOWED | dict.fromkeys(OF_ADA, 404) | FOR_OPERATORS,
+    "key for operator": ALLOWED | {"create": 401, "list": 401},
+    "key for service": REFUSED | {"webhook": 200} | FOR_OPERATORS,
+    "key for metrics": WITHOUT_RIGHTS | {"metrics": 200},
+    "key for burst": WITHOUT_RIGHTS | {"burst": 200, "burst by GET": 200},
+    "key for webhook": WITHOUT_RIGHTS | {"webhook": 200},
 }
 
 
@@ -87,9 +95,13 @@ def system() -> FakeSystem:
 
 
 @pytest.mark.parametrize("route", ROUTES)
-@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("caller", [*CALLERS, *SCOPED])
 async def test_caller_gets_what_the_matrix_says(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch, caller: str, route: str
+    connect: Connect,
+    system: FakeSystem,
+    monkeypatch: pytest.MonkeyPatch,
+    caller: str,
+    route: str,
 ) -> None:
     async def healthy(app: object) -> Any:
         return HEALTHY
@@ -102,7 +114,8 @@ async def test_caller_gets_what_the_matrix_says(
     method, path, body = ROUTES[route]
 
     seen_all = {"last-event-id": "1-1:end"} if "events" in route else {}  # else it would wait
-    headers = CALLERS[caller] | seen_all
+    shown = {"x-api-key": system.keys.put(SCOPED[caller])} if caller in SCOPED else CALLERS[caller]
+    headers = shown | seen_all
 
     response = await connect(headers).request(method, path, json=body)
 

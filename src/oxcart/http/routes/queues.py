@@ -12,7 +12,7 @@ from oxcart.http.dependencies import (
     CurrentJobs,
     CurrentLive,
     CurrentSystem,
-    KeyHolder,
+    EventReporter,
     record_for_audit,
 )
 from oxcart.http.jobs import json_response
@@ -51,7 +51,7 @@ async def job_status(
 @router.post("/webhook", openapi_extra=body_schema(WebhookEvent))
 async def report_event(
     request: Request,
-    _caller: KeyHolder,
+    _caller: EventReporter,
     system: CurrentSystem,
     event: Annotated[WebhookEvent, body_of(WebhookEvent)],
 ) -> Success:
