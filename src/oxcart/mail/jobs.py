@@ -22,10 +22,12 @@ from oxcart.mail.payloads import (
     WelcomePayload,
 )
 from oxcart.mail.smtp_breaker import LONGEST_WAIT_S, SmtpBreaker
+from oxcart.mail.validity import expired_reason
 from oxcart.mail.verdict import is_servers_failure
 from oxcart.mail.wire_data import EmailData
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from email.message import EmailMessage
 
     from oxcart import AppWorker
@@ -134,24 +136,31 @@ class EmailJobs:
             NotificationPayload: notification,
         }
 
-    async def enqueue(self, payload: EmailPayload, *, job_id: str) -> None:
+    async def enqueue(
+        self, payload: EmailPayload, *, job_id: str, created_at: datetime | None = None
+    ) -> None:
         """Queue a mail.
 
         Args:
             payload: one of the four.
             job_id: its id; queueing the same id again changes nothing.
+            created_at: when the job was created, a part of the ``Message-ID``; default: now.
 
         Raises:
             PayloadError: its link leads to another site.
             StoreError: it could not be queued, or nobody knows whether it was.
         """
-        definition = self._definitions[type(payload)].options(job_id=job_id)
-        await definition.enqueue(self._checked(payload))
+        definition = self._definitions[type(payload)]
+        changed = definition.options(job_id=job_id, timestamp=created_at)
+        await changed.enqueue(self._checked(payload))
 
-    def enqueue_sync(self, payload: EmailPayload, *, job_id: str) -> None:
+    def enqueue_sync(
+        self, payload: EmailPayload, *, job_id: str, created_at: datetime | None = None
+    ) -> None:
         """Queue a mail from blocking code; see ``enqueue``."""
-        definition = self._definitions[type(payload)].options(job_id=job_id)
-        definition.enqueue_sync(self._checked(payload))
+        definition = self._definitions[type(payload)]
+        changed = definition.options(job_id=job_id, timestamp=created_at)
+        changed.enqueue_sync(self._checked(payload))
 
     def _checked(self, payload: EmailPayload) -> EmailData:
         """Return a payload for the wire; a link to another site is refused before it is queued."""
@@ -174,8 +183,15 @@ class EmailJobs:
         if breaker is not None and breaker.is_open:
             raise GiveBack
         job = current_job()
-        message = build_message(payload, self.letterhead, job_id=job.job_id)
+        created_at_ms = job.record.created_at_ms
+        message = build_message(
+            payload, self.letterhead, job_id=job.job_id, created_at_ms=created_at_ms
+        )
         facts = {"job_id": job.job_id, "email_type": payload.type, "attempt": job.attempt}
+        expired = expired_reason(payload.type, created_at_ms, job.record.processed_at_ms)
+        if expired is not None:
+            log.warning("email.expired", extra=facts | {"reason": expired})
+            raise Fail(expired)
         job.ensure_lock()
         try:
             await self._send(message)

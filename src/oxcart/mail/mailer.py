@@ -7,8 +7,8 @@ import contextvars
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Protocol, Self
 from uuid import uuid4
 
 from oxcart.errors import StoreError
@@ -34,14 +34,14 @@ class EmailQueue(Protocol):
     def letterhead(self) -> Letterhead:
         """In whose name mails are sent."""
 
-    async def enqueue(self, payload: EmailPayload, *, job_id: str) -> None:
-        """Queue a mail under an id.
+    async def enqueue(self, payload: EmailPayload, *, job_id: str, created_at: datetime) -> None:
+        """Queue a mail under an id, created at an instant.
 
         Raises:
             StoreError: it could not be queued, or nobody knows whether it was.
         """
 
-    def enqueue_sync(self, payload: EmailPayload, *, job_id: str) -> None:
+    def enqueue_sync(self, payload: EmailPayload, *, job_id: str, created_at: datetime) -> None:
         """Do the same from blocking code."""
 
 
@@ -114,39 +114,41 @@ class Mailer:
             SmtpError: it had to be sent at once, and the SMTP server did not accept it.
             ConfigError: it had to be sent at once, and no SMTP server is set.
         """
-        job_id = _new_id()
+        new = _NewJob.now()
         if self._breaker.allows():
             try:
-                await self._jobs.enqueue(payload, job_id=job_id)
+                await self._jobs.enqueue(payload, job_id=new.id, created_at=new.created_at)
             except StoreError as error:
                 self._queue_failed(error)
             else:
-                return self._queued(payload, job_id)
-        return await self._send_at_once(payload, job_id)
+                return self._queued(payload, new)
+        return await self._send_at_once(payload, new)
 
     def send_sync(self, payload: EmailPayload) -> Delivery:
         """Do the same as ``send`` from blocking code: Django, Flask, a thread."""
-        job_id = _new_id()
+        new = _NewJob.now()
         if self._breaker.allows():
             try:
-                self._jobs.enqueue_sync(payload, job_id=job_id)
+                self._jobs.enqueue_sync(payload, job_id=new.id, created_at=new.created_at)
             except StoreError as error:
                 self._queue_failed(error)
             else:
-                return self._queued(payload, job_id)
-        return self._send_at_once_in_thread(payload, job_id)
+                return self._queued(payload, new)
+        return self._send_at_once_in_thread(payload, new)
 
-    def _queued(self, payload: EmailPayload, job_id: str) -> Delivery:
+    def _queued(self, payload: EmailPayload, new: _NewJob) -> Delivery:
         self._breaker.succeeded()
-        log.debug("email.queued", extra={"job_id": job_id, "email_type": payload.type})
-        return self._delivery(payload, job_id, queued=True)
+        log.debug("email.queued", extra={"job_id": new.id, "email_type": payload.type})
+        return self._delivery(payload, new, queued=True)
 
     def _queue_failed(self, error: StoreError) -> None:
         self._breaker.failed()
         log.warning("email.queue_unavailable", extra={"reason": str(error)})
 
-    async def _send_at_once(self, payload: EmailPayload, job_id: str) -> Delivery:
-        message = build_message(payload, self._jobs.letterhead, job_id=job_id)
+    async def _send_at_once(self, payload: EmailPayload, new: _NewJob) -> Delivery:
+        message = build_message(
+            payload, self._jobs.letterhead, job_id=new.id, created_at_ms=new.created_at_ms
+        )
         try:
             async with self._transport_factory() as transport:
                 # Not around closing, however long that takes: the mail may have been taken.
@@ -155,26 +157,41 @@ class Mailer:
         except TimeoutError as error:
             words = f"sending took longer than {self._direct_limit.total_seconds():g} s"
             raise SmtpTemporary(stage="any", code=None, words=words) from error
-        log.info("email.sent_at_once", extra={"job_id": job_id, "email_type": payload.type})
-        return self._delivery(payload, job_id, queued=False)
+        log.info("email.sent_at_once", extra={"job_id": new.id, "email_type": payload.type})
+        return self._delivery(payload, new, queued=False)
 
-    def _send_at_once_in_thread(self, payload: EmailPayload, job_id: str) -> Delivery:
+    def _send_at_once_in_thread(self, payload: EmailPayload, new: _NewJob) -> Delivery:
         # A thread of its own has no event loop yet, whatever thread the caller is on.
         context = contextvars.copy_context()
         with ThreadPoolExecutor(1, thread_name_prefix="oxcart-mail") as executor:
             sending = executor.submit(
-                lambda: context.run(asyncio.run, self._send_at_once(payload, job_id))
+                lambda: context.run(asyncio.run, self._send_at_once(payload, new))
             )
             return sending.result()
 
-    def _delivery(self, payload: EmailPayload, job_id: str, *, queued: bool) -> Delivery:
-        header = message_id(payload, self._jobs.letterhead, job_id=job_id)
-        return Delivery(queued=queued, job_id=job_id, message_id=header)
+    def _delivery(self, payload: EmailPayload, new: _NewJob, *, queued: bool) -> Delivery:
+        header = message_id(
+            payload, self._jobs.letterhead, job_id=new.id, created_at_ms=new.created_at_ms
+        )
+        return Delivery(queued=queued, job_id=new.id, message_id=header)
 
 
-def _new_id() -> str:
-    """Give an id for the mail's job before it is queued.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _NewJob:
+    """The id and time of a mail's job, known before the job is queued.
 
-    It makes the ``Message-ID`` unlike that of any other Redis, and a repeated call safe.
+    They make the ``Message-ID`` unique, and a repeated call safe.
     """
-    return str(uuid4())
+
+    id: str
+    created_at: datetime
+
+    @classmethod
+    def now(cls) -> Self:
+        now = datetime.now(UTC)
+        whole_ms = now.replace(microsecond=now.microsecond // 1_000 * 1_000)
+        return cls(id=str(uuid4()), created_at=whole_ms)
+
+    @property
+    def created_at_ms(self) -> int:
+        return round(self.created_at.timestamp() * 1_000)

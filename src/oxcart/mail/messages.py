@@ -54,14 +54,20 @@ class Cut:
 
 
 def build_message(
-    payload: EmailPayload, letterhead: Letterhead, *, job_id: str, now: datetime | None = None
+    payload: EmailPayload,
+    letterhead: Letterhead,
+    *,
+    job_id: str,
+    created_at_ms: int = 0,
+    now: datetime | None = None,
 ) -> EmailMessage:
     """Build the message that a payload asks for, with a text and an HTML part.
 
     Args:
         payload: one of the four.
         letterhead: in whose name.
-        job_id: what the ``Message-ID`` derives from; the same job gives the same one.
+        job_id: the ``Message-ID`` derives from it and from the next; the same job gives the same.
+        created_at_ms: when the job was created, ms since the epoch; 0: unknown.
         now: an aware instant for the header ``Date``; the present without it.
 
     Raises:
@@ -90,7 +96,9 @@ def build_message(
     message["To"] = parse_recipients(payload.to_email, what="toEmail")
     message["Subject"] = subject
     message["Date"] = format_datetime(now or datetime.now(UTC))
-    message["Message-ID"] = message_id(payload, letterhead, job_id=job_id)
+    message["Message-ID"] = message_id(
+        payload, letterhead, job_id=job_id, created_at_ms=created_at_ms
+    )
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies, please
     # Quoted-printable keeps every line short and 7-bit, whatever the text holds.
     text = templates.render(payload.type, "txt", context)
@@ -100,13 +108,20 @@ def build_message(
     return message
 
 
-def message_id(payload: EmailPayload, letterhead: Letterhead, *, job_id: str) -> str:
-    """Give the ``Message-ID`` of a job's mail: ``<{job_id}.{name}@{sender's domain}>``."""
+def message_id(
+    payload: EmailPayload, letterhead: Letterhead, *, job_id: str, created_at_ms: int = 0
+) -> str:
+    """Return the ``Message-ID`` of a job's mail: ``<{id}.{created at}.{name}@{sender's domain}>``.
+
+    An id alone is not unique: BullMQ counts from 1 in each Redis, and again in a rebuilt one.
+    All attempts of a job have the same id and time of creation.
+    """
     # Ids may hold what a Message-ID may not; percent-encoding keeps different ids different.
     local = quote(job_id, safe="").replace(".", "%2E")
     if len(local) > _MAX_ID_LENGTH:
         local = hashlib.sha256(job_id.encode()).hexdigest()
-    return f"<{local}.{payload.type}@{letterhead.domain}>"
+    made = f".{created_at_ms}" if created_at_ms else ""
+    return f"<{local}{made}.{payload.type}@{letterhead.domain}>"
 
 
 def _content(payload: EmailPayload, letterhead: Letterhead) -> tuple[str, dict[str, object]]:

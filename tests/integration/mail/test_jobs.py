@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
@@ -97,7 +98,7 @@ async def test_queued_mail_is_delivered(
 async def test_job_that_node_added_is_delivered(app: App, server: FaultyServer, name: str) -> None:
     job = await app.queue("email").add(name, make_wire_data(name), **NODE_OPTIONS)
 
-    assert await job.result() == f"<{job.id}.{name}@cofactor.world>"
+    assert await job.result() == f"<{job.id}.{job.created_at_ms}.{name}@cofactor.world>"
     assert len(server.messages) == 1
 
 
@@ -272,3 +273,47 @@ async def test_worker_without_a_transport_says_so(app: App, jobs: EmailJobs) -> 
     async with running_worker(app):
         with pytest.raises(JobFailed, match="no SMTP transport"):
             await job.result()
+
+
+@pytest.mark.usefixtures("worker")
+async def test_message_id_differs_from_that_of_the_same_id_in_a_rebuilt_redis(
+    app: App, server: FaultyServer
+) -> None:
+    """BullMQ's ids count from 1 again, and mail programs drop a second mail of one Message-ID."""
+    sent = []
+    for _ in range(2):
+        job = await app.queue("email").add("welcome", make_wire_data("welcome"), **NODE_OPTIONS)
+        assert job.id == "1"
+        sent.append(await job.result())
+        await app.queue("email").obliterate(force=True)
+
+    assert len(set(sent)) == len(server.messages) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "age", "is_late"),
+    [
+        ("password_reset", timedelta(minutes=59), False),
+        ("password_reset", timedelta(minutes=61), True),
+        ("verification", timedelta(hours=23), False),
+        ("verification", timedelta(hours=25), True),
+        ("welcome", timedelta(days=3), False),
+    ],
+)
+@pytest.mark.usefixtures("worker")
+async def test_mail_that_outlived_its_code_is_not_sent(
+    app: App, server: FaultyServer, name: str, age: timedelta, is_late: bool
+) -> None:
+    created = datetime.now(UTC) - age
+
+    job = await app.queue("email").add(
+        name, make_wire_data(name), timestamp=created, **NODE_OPTIONS
+    )
+
+    if is_late:
+        with pytest.raises(JobFailed, match=r"not sent: what the mail holds is valid for \d+ h"):
+            await job.result()
+        assert (await job.refresh()).attempts_made == 1
+    else:
+        await job.result()
+    assert len(server.messages) == (0 if is_late else 1)

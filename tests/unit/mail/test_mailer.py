@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 
 import pytest
@@ -27,10 +27,11 @@ class FakeQueue:
         self.calls = 0
         self.failure: Exception | None = None
 
-    async def enqueue(self, payload: EmailPayload, *, job_id: str) -> None:
-        self.enqueue_sync(payload, job_id=job_id)
+    async def enqueue(self, payload: EmailPayload, *, job_id: str, created_at: datetime) -> None:
+        self.enqueue_sync(payload, job_id=job_id, created_at=created_at)
 
-    def enqueue_sync(self, payload: EmailPayload, *, job_id: str) -> None:
+    def enqueue_sync(self, payload: EmailPayload, *, job_id: str, created_at: datetime) -> None:
+        self.created_at = created_at
         self.calls += 1
         if self.failure is not None:
             raise self.failure
@@ -98,7 +99,8 @@ async def test_mail_is_queued(mailer: Mailer, queue: FakeQueue, transport: FakeT
 
     assert delivery.queued
     assert queue.added == [(delivery.job_id, payloads.welcome("ada@example.com", "Ada"))]
-    assert delivery.message_id == f"<{delivery.job_id}.welcome@cofactor.world>"
+    made = round(queue.created_at.timestamp() * 1_000)
+    assert delivery.message_id == f"<{delivery.job_id}.{made}.welcome@cofactor.world>"
     assert not transport.sent
 
 
