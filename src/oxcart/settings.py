@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from oxcart._settings.values import read_values, refusal
+from oxcart._settings import old_system
+from oxcart._settings.start_mode import contradiction, without_foreign_mode
+from oxcart._settings.values import Problem, read_values, refusal
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 RedisUrl = Annotated[
@@ -70,7 +72,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     smtp_port: Port = 587
     smtp_user: str | None = None
     smtp_password: str | None = None
-    smtp_from: str = '"Cofactor Club" <no-reply@cofactor.world>'
+    smtp_from: str | None = None
+    """The sender of mails; production does not send any without it."""
     smtp_tls: Literal["auto", "starttls", "implicit", "none"] = "auto"
     """``auto``: implicit on port 465, none on loopback, else STARTTLS (required)."""
     smtp_check_seconds: Seconds = 30
@@ -201,7 +204,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             ConfigError: naming every variable that is wrong, what it holds and what it wants.
         """
         environ = os.environ if environ is None else environ
-        values, problems = read_values(cls, ENVIRONMENT, environ, SECRET_FIELDS)
+        values, problems = read_environment(environ)
         if problems:
             raise refusal(problems)
         return cls(**values)
@@ -239,6 +242,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return places
 
     @property
+    def sender(self) -> str:
+        """The From line of mails."""
+        return self.smtp_from or old_system.SENDER
+
+    @property
     def base_url(self) -> str:
         """The API's own URL, without a trailing slash."""
         return (self.api_url or f"http://{self.api_host}:{self.api_port}").rstrip("/")
@@ -266,7 +274,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 ENVIRONMENT: dict[str, tuple[str, ...]] = {
-    "env": ("OXCART_ENV",),
+    "env": ("OXCART_ENV", "NODE_ENV"),
     "data_dir": ("OXCART_DATA_DIR",),
     "redis_url": ("REDIS_URL",),
     "redis_connect_seconds": ("OXCART_REDIS_CONNECT_SECONDS",),
@@ -362,3 +370,19 @@ SECRET_FIELDS = frozenset(
     }
 )
 """Settings that are never shown: URLs may hold passwords."""
+
+
+def read_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:
+    """Read each setting that is set.
+
+    Returns:
+        The values by setting, without those that are wrong, and what is wrong with those.
+    """
+    environ = without_foreign_mode(environ)
+    values, problems = read_values(Settings, ENVIRONMENT, environ, SECRET_FIELDS)
+    text = contradiction(environ)
+    if text is not None:
+        problems.append(Problem(ENVIRONMENT["env"][0], text))
+    if old_system.lacks_host_alone(values):
+        values["smtp_host"] = old_system.SMTP_HOST
+    return values, problems

@@ -132,7 +132,7 @@ async def open_system(
 ) -> AsyncIterator[System]:
     """Open the built-in system.
 
-    On SQLite and outside production the database is migrated; PostgreSQL in production is not.
+    The database is migrated, except in production: there ``oxcart migrate`` does it.
 
     Args:
         settings: what it is made from.
@@ -145,7 +145,7 @@ async def open_system(
     tighten_data_folder(settings.data_dir)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database.from_settings(settings))
-        await prepare_schema(database, may_migrate=database.is_sqlite or not settings.is_production)
+        await prepare_schema(database, may_migrate=not settings.is_production)
         broker = open_broker(settings, database)
         app = await stack.enter_async_context(
             App(

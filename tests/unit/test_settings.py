@@ -66,6 +66,7 @@ def test_variable_sets_its_field(variable: str, text: str, field: str, value: ob
 
 VALUES = {
     "OXCART_ENV": "test",
+    "NODE_ENV": "production",
     "REDIS_URL": "redis://some.example",
     "SMTP_PORT": "2525",
     "OXCART_WEBHOOK_CONCURRENCY": "7",
@@ -86,6 +87,7 @@ VALUES = {
     "OXCART_GRACE_SECONDS": "9",
     "OXCART_UNKNOWN_JOB_SECONDS": "9",
     "OXCART_MAX_STALLED": "attempts",
+    "OXCART_FILE_LINKS": "signed",
     "OXCART_PROCESSES": "0",
     "OXCART_FROZEN_SECONDS": "9",
     "OXCART_START_SECONDS": "9",
@@ -126,6 +128,29 @@ def test_every_variable_sets_its_field_and_no_other(field: str, variable: str) -
 
 def test_empty_variable_counts_as_not_set() -> None:
     assert Settings().smtp_port == Settings.from_env({"SMTP_PORT": "  "}).smtp_port
+
+
+@pytest.mark.parametrize(
+    ("variables", "env"),
+    [
+        ({"NODE_ENV": "production"}, "production"),
+        ({"NODE_ENV": " Production "}, "production"),
+        ({"NODE_ENV": "production", "OXCART_ENV": " "}, "production"),
+        ({"NODE_ENV": "production", "OXCART_ENV": "production"}, "production"),
+        ({"NODE_ENV": "development", "OXCART_ENV": "production"}, "production"),
+        ({"NODE_ENV": "development"}, "development"),
+        ({"NODE_ENV": "test"}, "development"),
+        ({"NODE_ENV": "staging", "OXCART_ENV": "test"}, "test"),
+    ],
+)
+def test_production_of_node_is_production(variables: dict[str, str], env: str) -> None:
+    assert env == Settings.from_env(variables).env
+
+
+@pytest.mark.parametrize("env", ["development", "test"])
+def test_environment_that_contradicts_node_is_refused(env: str) -> None:
+    with pytest.raises(ConfigError, match=f"OXCART_ENV is '{env}', but NODE_ENV is 'production'"):
+        Settings.from_env({"NODE_ENV": "production", "OXCART_ENV": env})
 
 
 def test_nextauth_url_wins_over_app_url() -> None:

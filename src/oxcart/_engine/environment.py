@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal, cast, get_args
 
+from oxcart._settings.start_mode import ModeName, read_mode
 from oxcart._wire.keys import DEFAULT_PREFIX
-from oxcart.errors import ConfigError
-
-EnvironmentName = Literal["development", "production", "test"]
 
 DEFAULT_DATA_DIR = ".oxcart"
 
@@ -22,18 +19,13 @@ def variable(name: str) -> str:
     return os.environ.get(name, "").strip()
 
 
-def environment() -> EnvironmentName:
-    """Return where the program runs: ``OXCART_ENV``, by default ``development``.
+def environment() -> ModeName:
+    """Return the mode of the program: ``OXCART_ENV``, or production where ``NODE_ENV`` says so.
 
     Raises:
-        ConfigError: the variable has another value.
+        ConfigError: ``OXCART_ENV`` has an unknown value or contradicts ``NODE_ENV``.
     """
-    name = variable("OXCART_ENV") or "development"
-    if name not in get_args(EnvironmentName):
-        raise ConfigError(
-            f"OXCART_ENV is {name!r}: it must be one of {', '.join(get_args(EnvironmentName))}"
-        )
-    return cast("EnvironmentName", name)
+    return read_mode(os.environ)
 
 
 def prefix_or_default(prefix: str | None) -> str:

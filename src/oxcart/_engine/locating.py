@@ -34,7 +34,7 @@ def locate(
         is_needed: whether jobs wait in this server; if not, it is refused only when it is used.
 
     Raises:
-        ConfigError: the URL cannot be used, or there is none and ``OXCART_ENV`` is production.
+        ConfigError: the URL cannot be used, or there is none in production.
     """
     url = redis_url or variable("REDIS_URL")
     if url:
@@ -50,7 +50,7 @@ def locate(
 
 def _refuse_private_server() -> NoReturn:
     raise ConfigError(
-        "REDIS_URL is not set, and OXCART_ENV is production: set it to the server, as "
+        "REDIS_URL is not set, and this is production: set it to the server, as "
         "redis://host:6379/0, or pass redis_url; the private Valkey is for development alone and "
         "was not started"
     )

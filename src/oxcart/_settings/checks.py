@@ -9,8 +9,14 @@ from dataclasses import dataclass
 from oxcart._settings.names import misspelt, taken_for, unheard_of
 from oxcart._settings.notes import notes_of
 from oxcart._settings.rules import Needs, problems_of
-from oxcart._settings.values import Problem, read_values, refusal
-from oxcart.settings import ENVIRONMENT, SECRET_FIELDS, Settings
+from oxcart._settings.start_mode import (
+    NODE_VARIABLE,
+    VARIABLE,
+    is_decided_by_node,
+    without_foreign_mode,
+)
+from oxcart._settings.values import Problem, refusal
+from oxcart.settings import ENVIRONMENT, Settings, read_environment
 
 PROGRAMS: dict[str, Needs] = {
     "api": Needs(http=True),
@@ -27,6 +33,9 @@ PROGRAMS: dict[str, Needs] = {
 """What each command needs; an application's own worker gets its servers from the application."""
 
 
+_MODE_REASON = "this runs in production, because NODE_ENV is 'production'"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
     """What the environment holds.
@@ -35,12 +44,14 @@ class Findings:
         settings: what was read; a setting that is wrong has its default.
         problems: what keeps the program from starting.
         unreadable: the problems of values that could not be read at all.
+        mode_reason: why this is production, where ``OXCART_ENV`` does not say so.
         notes: what is worth knowing, in sentences.
     """
 
     settings: Settings
     problems: tuple[Problem, ...]
     unreadable: tuple[Problem, ...]
+    mode_reason: str | None
     notes: tuple[str, ...]
 
 
@@ -52,13 +63,13 @@ def refuse_problems(findings: Findings) -> None:
             another, what it holds and what it wants.
     """
     if findings.problems:
-        raise refusal(findings.problems)
+        raise refusal(findings.problems, because=findings.mode_reason)
 
 
 def examine(needs: Needs, environ: Mapping[str, str] | None = None) -> Findings:
     """Read the settings and find all that is wrong, without raising anything."""
-    environ = os.environ if environ is None else environ
-    values, unreadable = read_values(Settings, ENVIRONMENT, environ, SECRET_FIELDS)
+    environ = without_foreign_mode(os.environ if environ is None else environ)
+    values, unreadable = read_environment(environ)
     settings = Settings(**values)
     known = {name for names in ENVIRONMENT.values() for name in names}
     # A value that cannot be read was told already; to call it missing as well would be wrong.
@@ -72,6 +83,7 @@ def examine(needs: Needs, environ: Mapping[str, str] | None = None) -> Findings:
             *misspelt(environ, known),
         ),
         unreadable=tuple(unreadable),
+        mode_reason=_MODE_REASON if is_decided_by_node(environ) else None,
         notes=(
             *notes_of(settings, needs, environ),
             *(f"{name} is no setting of this version" for name in unheard_of(environ, known)),
@@ -80,7 +92,9 @@ def examine(needs: Needs, environ: Mapping[str, str] | None = None) -> Findings:
 
 
 def _with_hint(problem: Problem, environ: Mapping[str, str], known: set[str]) -> Problem:
-    """Say which other variable was probably meant to be the one that is missing."""
+    """Name the variable that was probably meant, or that made this production."""
+    if problem.variable == VARIABLE and is_decided_by_node(environ):
+        return Problem(NODE_VARIABLE, problem.text)
     if environ.get(problem.variable, "").strip():
         return problem
     taken = taken_for(problem.variable, environ, known)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from oxcart._settings.rules import Needs, is_loopback
+from oxcart._settings.start_mode import is_decided_by_node
 from oxcart._settings.values import variable_in_use
 
 if TYPE_CHECKING:
@@ -19,14 +20,13 @@ _EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  # looked for, not listened on
 def notes_of(settings: Settings, needs: Needs, environ: Mapping[str, str]) -> Iterator[str]:
     """Everything worth knowing, in sentences without values that may be secret."""
     yield from _doubled(environ)
-    if not settings.is_production:
-        says_nothing = not environ.get("OXCART_ENV", "").strip()
-        if environ.get("NODE_ENV") == "production" and says_nothing:
-            yield ("NODE_ENV is production, but OXCART_ENV is not set: this runs as in development")
-    elif needs.database and (settings.database_url or "").startswith("sqlite"):
+    if is_decided_by_node(environ):
+        yield "OXCART_ENV is not set, and NODE_ENV is production: this runs in production"
+    is_sqlite = (settings.database_url or "").startswith("sqlite")
+    if settings.is_production and needs.database and is_sqlite:
         yield "DATABASE_URL names a SQLite file: every program must run on this one machine"
     if needs.mail:
-        yield from _about_mail(settings)
+        yield from _about_mail(settings, environ)
     if needs.signing and settings.is_production and _is_only_here(settings.files_base_url):
         yield (
             f"download links will begin with {settings.files_base_url}, which other machines "
@@ -38,7 +38,9 @@ def _doubled(environ: Mapping[str, str]) -> Iterator[str]:
     """Several variables of one setting that say different things."""
     from oxcart.settings import ENVIRONMENT
 
-    for names in ENVIRONMENT.values():
+    for field, names in ENVIRONMENT.items():
+        if field == "env":
+            continue  # start_mode decides
         wins = variable_in_use(names, environ)
         for name in names:
             other = environ.get(name, "").strip()
@@ -46,11 +48,13 @@ def _doubled(environ: Mapping[str, str]) -> Iterator[str]:
                 yield f"{wins} and {name} are both set and differ: {wins} counts"
 
 
-def _about_mail(settings: Settings) -> Iterator[str]:
+def _about_mail(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
     if settings.smtp_host is None:
-        if settings.smtp_user is not None and not settings.is_production:
-            yield "SMTP_USER is set, but SMTP_HOST is not: mails are kept in a folder"
         return
+    if not environ.get("SMTP_HOST", "").strip():
+        yield (
+            f"SMTP_HOST is not set, SMTP_USER and SMTP_PASS are: mails go to {settings.smtp_host}"
+        )
     if settings.smtp_port == _SUBMISSION_PORT and settings.smtp_tls == "implicit":
         yield (
             "OXCART_SMTP_TLS is implicit and SMTP_PORT is 587, where servers expect STARTTLS: "

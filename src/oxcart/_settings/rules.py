@@ -286,8 +286,15 @@ def session_problems(settings: Settings) -> Iterator[Problem]:
 
 def mail_problems(settings: Settings) -> Iterator[Problem]:
     """How mail leaves; without ``SMTP_HOST`` development keeps it in a folder."""
-    if settings.smtp_host is None and settings.is_production:
-        yield _missing("SMTP_HOST", "the SMTP server's name; no server is a default")
+    if settings.is_production:
+        if settings.smtp_host is None:
+            yield _missing("SMTP_HOST", "the SMTP server's name, or SMTP_USER and SMTP_PASS alone")
+        if settings.smtp_from is None:
+            yield _missing(
+                "SMTP_FROM",
+                'the sender of your mails, as "Name" <name@domain>; the built-in one is for '
+                "development",
+            )
     pair = {"SMTP_USER": settings.smtp_user, "SMTP_PASS": settings.smtp_password}
     for variable, value in pair.items():
         if value is None and any(pair.values()):
@@ -312,9 +319,9 @@ def letterhead_problems(settings: Settings) -> Iterator[Problem]:
     # Without the library there are no mails either, and the program says so itself.
     if find_spec("email_validator") is not None:
         try:
-            parse_sender(settings.smtp_from)
+            parse_sender(settings.sender)
         except ConfigError as error:
-            yield Problem("SMTP_FROM", f"is {settings.smtp_from!r}: {error}")
+            yield Problem("SMTP_FROM", f"is {settings.sender!r}: {error}")
     try:
         check_app_url(settings.app_url)
     except ConfigError as error:
@@ -343,4 +350,4 @@ def is_loopback(host: str) -> bool:
 
 
 def _missing(variable: str, wish: str) -> Problem:
-    return Problem(variable, f"is not set, and OXCART_ENV is production: it wants {wish}")
+    return Problem(variable, f"is not set, and this is production: it wants {wish}")

@@ -35,12 +35,19 @@ class Problem:
         return f"{self.variable} {self.text}"
 
 
-def refusal(problems: Iterable[Problem]) -> ConfigError:
-    """Return the error that tells all of the problems."""
-    told = list(dict.fromkeys(str(problem) for problem in problems))
-    if len(told) == 1:
-        return ConfigError(told[0])
-    return ConfigError(f"{len(told)} settings are wrong:" + "".join(f"\n  {one}" for one in told))
+def refusal(problems: Iterable[Problem], *, because: str | None = None) -> ConfigError:
+    """Return the error that lists all problems.
+
+    Args:
+        problems: what is wrong.
+        because: what explains them, as a clause.
+    """
+    listed = list(dict.fromkeys(str(problem) for problem in problems))
+    reason = f" ({because})" if because else ""
+    if len(listed) == 1:
+        return ConfigError(f"{listed[0]}{reason}")
+    lines = "".join(f"\n  {one}" for one in listed)
+    return ConfigError(f"{len(listed)} settings are wrong{reason}:{lines}")
 
 
 def variable_in_use(names: Iterable[str], environ: Mapping[str, str]) -> str | None:

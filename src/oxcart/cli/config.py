@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from oxcart._settings.checks import PROGRAMS, Findings, examine
+from oxcart._settings.start_mode import without_foreign_mode
 from oxcart._settings.values import HIDDEN, shown, variable_in_use
 from oxcart.settings import ENVIRONMENT, SECRET_FIELDS
 
@@ -64,12 +65,13 @@ async def show_config(program: str, *, as_json: bool) -> int:
 def _rows(findings: Findings) -> list[Row]:
     instead = _instead(findings.settings)
     rows = []
+    environ = without_foreign_mode(os.environ)
     for field, variables in ENVIRONMENT.items():
-        variable = variable_in_use(variables, os.environ)
+        variable = variable_in_use(variables, environ)
         value = getattr(findings.settings, field)
         text = shown(value, is_secret=field in SECRET_FIELDS) or None
         if variable is not None and variable in {item.variable for item in findings.unreadable}:
-            raw = os.environ[variable].strip()
+            raw = environ[variable].strip()
             text = shown(raw, is_secret=field in SECRET_FIELDS)
         rows.append(
             Row(
@@ -95,6 +97,7 @@ def _instead(settings: Settings) -> dict[str, str]:
         "redis_url": f"a private Valkey in {settings.data_dir}",
         "database_url": f"a SQLite file in {settings.data_dir}",
         "smtp_host": f"a mailbox folder in {settings.data_dir}",
+        "smtp_from": settings.sender,
         "signing_secret": f"made once and kept in {settings.data_dir}",
         "storage_dir": str(settings.data_dir / "exports"),
         "api_url": settings.base_url,

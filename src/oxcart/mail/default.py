@@ -44,7 +44,7 @@ def default_mailer() -> Mailer:
             settings = Settings.from_env()
             broker = built_in_broker(settings)
             if settings.is_production and settings.redis_url is None and broker is None:
-                raise ConfigError("OXCART_ENV is production, and REDIS_URL is not set")
+                raise ConfigError("REDIS_URL is not set, and this is production")
             _app = _app or App(
                 settings.redis_url,
                 prefix=settings.prefix,

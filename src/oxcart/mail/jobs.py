@@ -71,7 +71,7 @@ class EmailJobs:
             app,
             app_name=settings.app_name,
             app_url=settings.app_url,
-            sender=settings.smtp_from,
+            sender=settings.sender,
         )
 
     @asynccontextmanager

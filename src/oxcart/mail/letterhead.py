@@ -61,7 +61,7 @@ class Letterhead:
     @classmethod
     def from_settings(cls, settings: Settings) -> Letterhead:
         """Take the letterhead from the settings."""
-        return cls(app_name=settings.app_name, app_url=settings.app_url, sender=settings.smtp_from)
+        return cls(app_name=settings.app_name, app_url=settings.app_url, sender=settings.sender)
 
     def link(self, link: str, *, what: str = "the link") -> str:
         """Return the URL of a path of the application, or of an absolute URL that is one of it.

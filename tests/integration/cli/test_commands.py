@@ -6,6 +6,7 @@ import json
 import socket
 from pathlib import Path
 
+import pytest
 from tests.integration.cli.programs import environment, run
 
 from oxcart import __version__
@@ -43,9 +44,10 @@ def test_worker_in_production_without_smtp_refuses_and_names_the_variable(
     done = run("worker", env=env)
 
     assert 3 == done.returncode
-    assert "2 settings are wrong" in done.stderr
+    assert "3 settings are wrong" in done.stderr
     assert "DATABASE_URL is not set" in done.stderr
     assert "SMTP_HOST is not set" in done.stderr
+    assert "SMTP_FROM is not set" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -121,8 +123,9 @@ def test_application_that_is_not_there_is_named(tmp_path: Path, valkey_url: str)
     assert "no_such_module" in done.stderr
 
 
-def test_production_never_starts_on_private_servers(tmp_path: Path) -> None:
-    done = run("api", env=environment(tmp_path, OXCART_ENV="production"))
+@pytest.mark.parametrize("variable", ["OXCART_ENV", "NODE_ENV"])
+def test_production_never_starts_on_private_servers(tmp_path: Path, variable: str) -> None:
+    done = run("api", env=environment(tmp_path, **{variable: "production"}))
 
     assert 3 == done.returncode
     for name in ("REDIS_URL", "DATABASE_URL", "OXCART_SIGNING_SECRET", "OXCART_OPERATOR_KEYS"):

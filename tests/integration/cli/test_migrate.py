@@ -11,6 +11,7 @@ from tests.integration.cli.programs import environment, run
 from typer.testing import CliRunner
 
 from oxcart.cli.main import cli
+from oxcart.database import DatabaseBehind
 from oxcart.database.migrations.runner import migrations
 from oxcart.settings import Settings
 from oxcart.system import open_system
@@ -55,6 +56,19 @@ def test_database_that_is_not_there_is_told_without_a_traceback(tmp_path: Path) 
     assert "s3cret" not in done.stderr
 
 
+async def test_production_does_not_migrate_sqlite_either(tmp_path: Path, valkey_url: str) -> None:
+    settings = Settings(
+        env="production",
+        redis_url=valkey_url,
+        data_dir=tmp_path,
+        database_url=f"sqlite:///{tmp_path}/club.db",
+    )
+
+    with pytest.raises(DatabaseBehind, match="run: oxcart migrate"):
+        async with open_system(settings):
+            pass
+
+
 async def test_production_does_not_migrate_but_says_what_to_run(
     tmp_path: Path, valkey_url: str, prefix: str, postgres_url: str
 ) -> None:
@@ -66,6 +80,7 @@ async def test_production_does_not_migrate_but_says_what_to_run(
         "OXCART_SIGNING_SECRET": "x" * 32,
         "OXCART_OPERATOR_KEYS": "y" * 32,
         "SMTP_HOST": "127.0.0.1",
+        "SMTP_FROM": "club@club.example",
     }
     env = environment(tmp_path, **production)
 

@@ -74,6 +74,7 @@ def surroundings(
                 "OXCART_PREFIX": prefix,
                 "DATABASE_URL": database_url,
                 "SMTP_HOST": "127.0.0.1",
+                "SMTP_FROM": "club@club.example",
                 "SMTP_PORT": str(inbox[1]),
                 "OXCART_SIGNING_SECRET": "a-secret-that-nobody-guesses-0123",
                 "OXCART_OPERATOR_KEYS": OPERATOR_KEY,
@@ -119,7 +120,7 @@ def _names_all_settings_that_are_missing(image: Image, log: Path) -> None:
 
     assert 3 == code
     told = log.read_text()
-    for name in ("REDIS_URL", "DATABASE_URL", "OXCART_SIGNING_SECRET", "SMTP_HOST"):
+    for name in ("REDIS_URL", "DATABASE_URL", "OXCART_SIGNING_SECRET", "SMTP_HOST", "SMTP_FROM"):
         assert name in told
 
 

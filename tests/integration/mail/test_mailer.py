@@ -183,7 +183,7 @@ def development(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, prefix: str, dead_url: str
 ) -> Iterator[Path]:
     """An environment without SMTP and without a running Redis; gives its mailbox folder."""
-    for name in ("SMTP_HOST", "SMTP_USER", "SMTP_PASS", "OXCART_ENV"):
+    for name in ("SMTP_HOST", "SMTP_USER", "SMTP_PASS", "OXCART_ENV", "NODE_ENV"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OXCART_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("OXCART_PREFIX", prefix)
@@ -191,6 +191,18 @@ def development(
     mail.configure(None)
     yield tmp_path / "mailbox"
     mail.configure(None)
+
+
+async def test_production_of_node_keeps_no_mail_in_a_folder(
+    development: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NODE_ENV", "production")
+
+    with pytest.raises(ConfigError, match="SMTP_HOST is not set, and this is production"):
+        await mail.send_welcome_email("ada@example.com", "Ada")
+
+    await mail.aclose()
+    assert mail.list_messages(development) == []
 
 
 async def test_functions_deliver_to_the_development_mailbox(development: Path) -> None:

@@ -152,14 +152,21 @@ def test_private_valkey_is_in_the_folder_of_the_environment_unless_one_is_given(
     assert {".oxcart", "from_environment", "given"} == {entry.name for entry in tmp_path.iterdir()}
 
 
-@pytest.mark.parametrize("arguments", ["", "redis_url=''", "prefix='p', data_dir='d'"])
-def test_production_never_starts_the_private_valkey(arguments: str, tmp_path: Path) -> None:
-    done = run_program(OPEN.format(arguments=arguments), tmp_path, OXCART_ENV="production")
+@pytest.mark.parametrize("variable", ["OXCART_ENV", "NODE_ENV"])
+@pytest.mark.parametrize("arguments", ["", "redis_url='', prefix='p', data_dir='d'"])
+def test_production_never_starts_the_private_valkey(
+    arguments: str, variable: str, tmp_path: Path
+) -> None:
+    program = OPEN.format(arguments=arguments)
+    if variable == "OXCART_ENV":
+        done = run_program(program, tmp_path, OXCART_ENV="production")
+    else:
+        done = run_program(program, tmp_path, NODE_ENV="production")
 
     told = done.stdout.splitlines()
     assert (0, KINDS) == (done.returncode, len(told))
     for line in told:
-        assert ": REDIS_URL is not set, and OXCART_ENV is production" in line
+        assert ": REDIS_URL is not set, and this is production" in line
         assert "was not started" in line
     assert [] == list(tmp_path.iterdir())
 
@@ -210,6 +217,13 @@ def test_unknown_environment_is_refused_with_the_names_that_are_known(tmp_path: 
     done = run_program("oxcart.App()", tmp_path, OXCART_ENV="prod")
 
     assert "OXCART_ENV is 'prod': it must be one of development, production, test" in done.stderr
+
+
+def test_environment_that_contradicts_node_is_refused(tmp_path: Path) -> None:
+    done = run_program("oxcart.App()", tmp_path, OXCART_ENV="development", NODE_ENV="production")
+
+    assert "OXCART_ENV is 'development', but NODE_ENV is 'production'" in done.stderr
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_application_with_jobs_in_sqs_needs_no_redis_in_production(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ async def rehearsal(
             OXCART_SIGNING_SECRET="a secret of the rehearsal",
             OXCART_STORAGE_DIR=str(tmp_path / "exports"),
             SMTP_HOST="127.0.0.1",
+            SMTP_FROM="club@club.example",
             SMTP_PORT=str(office.port),
         )
         rehearsal = Rehearsal(

@@ -70,9 +70,11 @@ def test_password_is_not_shown() -> None:
 @pytest.mark.parametrize(
     ("environ", "missing"),
     [
-        ({"OXCART_ENV": "production"}, ["SMTP_HOST"]),
-        ({"OXCART_ENV": "production", "SMTP_USER": "u"}, ["SMTP_HOST", "SMTP_PASS"]),
-        ({"OXCART_ENV": "production", "SMTP_PASS": "p"}, ["SMTP_HOST", "SMTP_USER"]),
+        ({"OXCART_ENV": "production"}, ["SMTP_FROM", "SMTP_HOST"]),
+        ({"NODE_ENV": "production"}, ["SMTP_FROM", "SMTP_HOST"]),
+        ({"OXCART_ENV": "production", "SMTP_USER": "u"}, ["SMTP_FROM", "SMTP_HOST", "SMTP_PASS"]),
+        ({"OXCART_ENV": "production", "SMTP_PASS": "p"}, ["SMTP_FROM", "SMTP_HOST", "SMTP_USER"]),
+        ({"OXCART_ENV": "production", "SMTP_HOST": "h"}, ["SMTP_FROM"]),
         ({"SMTP_HOST": "h", "SMTP_USER": "u"}, ["SMTP_PASS"]),
         ({"SMTP_HOST": "h", "SMTP_PASS": "p"}, ["SMTP_USER"]),
     ],
@@ -81,7 +83,7 @@ def test_missing_variables_are_named(environ: dict[str, str], missing: list[str]
     with pytest.raises(ConfigError) as caught:
         require_smtp(Settings.from_env(environ))
 
-    names = ("SMTP_HOST", "SMTP_USER", "SMTP_PASS")
+    names = ("SMTP_HOST", "SMTP_USER", "SMTP_PASS", "SMTP_FROM")
     named = [name for name in names if f"{name} is not set" in str(caught.value)]
     assert sorted(named) == sorted(missing)
 
@@ -91,12 +93,31 @@ def test_missing_variables_are_named(environ: dict[str, str], missing: list[str]
     [
         {},
         {"OXCART_ENV": "test"},
-        {"OXCART_ENV": "production", "SMTP_HOST": "h"},
-        {"OXCART_ENV": "production", "SMTP_HOST": "h", "SMTP_USER": "u", "SMTP_PASS": "p"},
+        {"OXCART_ENV": "production", "SMTP_HOST": "h", "SMTP_FROM": "club@club.example"},
+        {
+            "NODE_ENV": "production",
+            "SMTP_USER": "u",
+            "SMTP_PASS": "p",
+            "SMTP_FROM": '"Cofactor Club" <no-reply@cofactor.world>',
+        },
     ],
 )
 def test_settings_that_can_send_are_taken(environ: dict[str, str]) -> None:
     require_smtp(Settings.from_env(environ))
+
+
+@pytest.mark.parametrize(
+    "variables", [{}, {"OXCART_ENV": "production", "SMTP_FROM": "c@c.example"}]
+)
+def test_log_in_without_a_server_is_one_at_the_old_systems_server(
+    variables: dict[str, str],
+) -> None:
+    settings = Settings.from_env({"SMTP_USER": "u", "SMTP_PASS": "p"} | variables)
+
+    outward = SmtpSettings.from_settings(settings)
+
+    assert (outward.host, outward.port) == ("smtp.gmail.com", 587)
+    assert outward.tls is TlsMode.STARTTLS
 
 
 def test_as_many_connections_as_mails_at_a_time() -> None:

@@ -19,6 +19,7 @@ PRODUCTION = {
     "OXCART_SIGNING_SECRET": SECRET,
     "OXCART_OPERATOR_KEYS": SECRET + "-op",
     "SMTP_HOST": "smtp.example",
+    "SMTP_FROM": "Club <club@club.example>",
     "NEXTAUTH_URL": "https://club.example",
     "OXCART_API_URL": "https://api.club.example",
 }
@@ -57,7 +58,10 @@ def test_whole_production_is_right_for_every_program(program: str) -> None:
                 "OXCART_OPERATOR_KEYS or OXCART_SERVICE_KEYS",
             },
         ),
-        ("worker", {"REDIS_URL", "DATABASE_URL", "OXCART_SIGNING_SECRET", "SMTP_HOST"}),
+        (
+            "worker",
+            {"REDIS_URL", "DATABASE_URL", "OXCART_SIGNING_SECRET", "SMTP_HOST", "SMTP_FROM"},
+        ),
         (
             "all",
             {
@@ -65,6 +69,7 @@ def test_whole_production_is_right_for_every_program(program: str) -> None:
                 "DATABASE_URL",
                 "OXCART_SIGNING_SECRET",
                 "SMTP_HOST",
+                "SMTP_FROM",
                 "OXCART_OPERATOR_KEYS or OXCART_SERVICE_KEYS",
             },
         ),
@@ -76,6 +81,49 @@ def test_whole_production_is_right_for_every_program(program: str) -> None:
 )
 def test_production_names_all_that_the_program_misses(program: str, missing: set[str]) -> None:
     assert problems(program, {"OXCART_ENV": "production"}).keys() == missing
+
+
+OLD_SITE = {
+    "NODE_ENV": "production",
+    "REDIS_URL": "redis://some.example:6379",
+    "DATABASE_URL": "postgresql://club:some-password@some.example:5432/club?schema=public",
+    "SMTP_USER": "club@gmail.example",
+    "SMTP_PASS": "some-password",
+    "NEXTAUTH_URL": "https://club.example",
+    "NEXTAUTH_SECRET": "2kq8Zt0v5xPjB1nR7wYcLd4sHg9mUeFa6iTo3XbV=",
+    "SENTRY_DSN": "https://key@sentry.example/1",
+}
+"""What the Node system is given."""
+
+
+def test_old_sites_environment_is_production_and_hears_all_that_it_lacks_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        refuse_problems(examine(PROGRAMS["all"], OLD_SITE))
+
+    heading, *lines = str(caught.value).splitlines()
+    assert heading == (
+        "2 settings are wrong (this runs in production, because NODE_ENV is 'production'):"
+    )
+    assert [line.split(" is not set, and this is production: ")[0].strip() for line in lines] == [
+        "OXCART_SIGNING_SECRET",
+        "SMTP_FROM",
+    ]
+    assert "some-password" not in str(caught.value)
+
+
+def test_old_sites_environment_works_with_the_two_that_it_lacks() -> None:
+    lacking = ("SMTP_FROM", "OXCART_SIGNING_SECRET")
+    environ = OLD_SITE | {name: PRODUCTION[name] for name in lacking}
+
+    settings = examine(PROGRAMS["all"], environ).settings
+
+    assert problems("all", environ) == {}
+    assert settings.is_production
+    assert (settings.smtp_host, settings.smtp_port) == ("smtp.gmail.com", 587)
+
+
+def test_command_for_development_names_the_variable_that_made_this_production() -> None:
+    assert "'production'" in problems("dev", {"NODE_ENV": "production"})["NODE_ENV"]
 
 
 @pytest.mark.parametrize(
@@ -95,6 +143,8 @@ def test_production_names_all_that_the_program_misses(program: str, missing: set
             "OXCART_SMTP_TLS",
             "in clear",
         ),
+        ({"SMTP_FROM": ""}, "SMTP_FROM", "the built-in one is for development"),
+        ({"OXCART_ENV": "test", "NODE_ENV": "production"}, "OXCART_ENV", "but NODE_ENV is"),
         ({"SMTP_FROM": "nobody"}, "SMTP_FROM", "is 'nobody': it must be of the form"),
         ({"SMTP_FROM": "Club <a@x.example>, b@x.example"}, "SMTP_FROM", '"Name" <name@domain>'),
         (
@@ -157,13 +207,14 @@ def test_all_is_told_at_once_and_a_wrong_value_is_not_called_missing_too() -> No
         refuse_problems(examine(PROGRAMS["worker"], environ))
 
     heading, *lines = str(caught.value).splitlines()
-    assert heading == "5 settings are wrong:"
+    assert heading == "6 settings are wrong:"
     assert [line.split()[0] for line in lines] == [
         "REDIS_URL",
         "SMTP_PORT",
         "DATABASE_URL",
         "OXCART_SIGNING_SECRET",
         "SMTP_HOST",
+        "SMTP_FROM",
     ]
     assert lines[0].startswith("  REDIS_URL is (hidden): it must begin with redis://")
 
@@ -205,7 +256,14 @@ def test_only_one_problem_is_one_line() -> None:
         ({"DATABASE_URL": "sqlite:////data/club.db"}, "this one machine"),
         ({"OXCART_SMTP_TLS": "implicit"}, "port 465 is the one for implicit TLS"),
         ({"OXCART_FUTURE": "1"}, "OXCART_FUTURE is no setting of this version"),
-        ({"OXCART_ENV": "", "NODE_ENV": "production"}, "this runs as in development"),
+        (
+            {"OXCART_ENV": "", "NODE_ENV": "production"},
+            "OXCART_ENV is not set, and NODE_ENV is production: this runs in production",
+        ),
+        (
+            {"SMTP_HOST": "", "SMTP_USER": "club", "SMTP_PASS": SECRET},
+            "SMTP_HOST is not set, SMTP_USER and SMTP_PASS are: mails go to smtp.gmail.com",
+        ),
     ],
 )
 def test_what_is_worth_knowing_stops_nothing(changes: dict[str, str], said: str) -> None:
