@@ -82,6 +82,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     app_name: str = "Cofactor Club"
     app_url: WebUrl = "http://localhost:3000"
     """The web application that links in e-mails lead to."""
+    mail_templates: Path | None = None
+    """Folder of templates that replace those of the built-in e-mails."""
 
     api_host: str = "127.0.0.1"
     api_port: Port = 8400
@@ -293,6 +295,7 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "smtp_check_seconds": ("OXCART_SMTP_CHECK_SECONDS",),
     "app_name": ("OXCART_APP_NAME",),
     "app_url": ("NEXTAUTH_URL", "APP_URL"),
+    "mail_templates": ("OXCART_MAIL_TEMPLATES",),
     "api_host": ("OXCART_API_HOST",),
     "api_port": ("OXCART_API_PORT",),
     "api_url": ("OXCART_API_URL",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from oxcart._settings.names import misspelt, taken_for, unheard_of
 from oxcart._settings.notes import notes_of
@@ -74,7 +75,11 @@ def examine(needs: Needs, environ: Mapping[str, str] | None = None) -> Findings:
     known = {name for names in ENVIRONMENT.values() for name in names}
     # A value that cannot be read was told already; to call it missing as well would be wrong.
     told = {problem.variable for problem in unreadable}
-    found = (*problems_of(settings, needs), *_owner_problems(settings, needs))
+    found = (
+        *problems_of(settings, needs),
+        *_owner_problems(settings, needs),
+        *_template_problems(settings, needs),
+    )
     return Findings(
         settings=settings,
         problems=(
@@ -119,4 +124,23 @@ def _owner_problems(settings: Settings, needs: Needs) -> Iterator[Problem]:
             "OXCART_DATA_DIR",
             f"is {str(settings.data_dir)!r}, which belongs to user {owner}, and this runs as user "
             f"{os.geteuid()}: run it as that user, or name another folder",
+        )
+
+
+def _template_problems(settings: Settings, needs: Needs) -> Iterator[Problem]:
+    """Templates of the site's own; the API needs them as well, as it sends mails without Redis."""
+    folder = settings.mail_templates
+    if folder is None or not (needs.mail or needs.http):
+        return
+    if find_spec("jinja2") is None or find_spec("css_inline") is None:
+        return
+    # Imported here: most programs read their settings without e-mail's libraries.
+    from oxcart.mail.templates import TemplatesRefused, load_templates
+
+    try:
+        load_templates(folder)
+    except TemplatesRefused as error:
+        lines = "".join(f"\n    {problem}" for problem in error.problems)
+        yield Problem(
+            "OXCART_MAIL_TEMPLATES", f"is {str(folder)!r}, whose templates cannot be used:{lines}"
         )

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -237,6 +238,26 @@ def sweep() -> None:
     from oxcart.cli.exports import sweep_exports
 
     _run(sweep_exports())
+
+
+mail = typer.Typer(help="Preview the e-mails.", no_args_is_help=True)
+cli.add_typer(mail, name="mail")
+
+
+@mail.callback()
+def mail_options() -> None:
+    """Preview the e-mails."""
+
+
+@mail.command()
+def preview(
+    folder: Annotated[Path | None, typer.Argument(help="Default: DATA_DIR/preview.")] = None,
+) -> None:
+    """Write the four e-mails with example values as .eml, .html and .txt files."""
+    from oxcart.cli.mail import preview_mails
+
+    with _telling_errors():
+        preview_mails(folder)
 
 
 @cli.command()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from oxcart.mail.breaker import CircuitBreaker
 from oxcart.mail.default import aclose, configure, default_mailer
+from oxcart.mail.email_kinds import EmailKind
 from oxcart.mail.errors import (
     MailError,
     SmtpError,
@@ -21,12 +22,15 @@ from oxcart.mail.letterhead import Letterhead
 from oxcart.mail.mailer import Delivery, Mailer
 from oxcart.mail.outgoing import mailbox_folder, open_transport, require_smtp
 from oxcart.mail.smtp_settings import SmtpSettings, TlsMode
+from oxcart.mail.templates import EmailTemplates, TemplatesRefused
 from oxcart.mail.transport import SmtpTransport, Transport
 
 __all__ = [
     "CircuitBreaker",
     "Delivery",
     "EmailJobs",
+    "EmailKind",
+    "EmailTemplates",
     "KeptMessage",
     "Letterhead",
     "MailError",
@@ -37,6 +41,7 @@ __all__ = [
     "SmtpSettings",
     "SmtpTemporary",
     "SmtpTransport",
+    "TemplatesRefused",
     "TlsMode",
     "Transport",
     "aclose",

@@ -22,6 +22,7 @@ from oxcart.mail.payloads import (
     WelcomePayload,
 )
 from oxcart.mail.smtp_breaker import LONGEST_WAIT_S, SmtpBreaker
+from oxcart.mail.templates import EmailTemplates, built_in_templates, load_templates
 from oxcart.mail.validity import expired_reason
 from oxcart.mail.verdict import is_servers_failure
 from oxcart.mail.wire_data import EmailData
@@ -52,26 +53,45 @@ class EmailJobs:
         app_name: the application's name in mails.
         app_url: where links in mails lead.
         sender: the From line.
+        templates: the templates of the mails; default: the built-in ones.
 
     Attributes:
-        letterhead: the last three, checked.
+        letterhead: the last four, checked.
         transport: what sends the mails of the jobs that run in this process.
     """
 
-    def __init__(self, app: App, *, app_name: str, app_url: str, sender: str) -> None:
-        self.letterhead = Letterhead(app_name=app_name, app_url=app_url, sender=sender)
+    def __init__(
+        self,
+        app: App,
+        *,
+        app_name: str,
+        app_url: str,
+        sender: str,
+        templates: EmailTemplates | None = None,
+    ) -> None:
+        self.letterhead = Letterhead(
+            app_name=app_name,
+            app_url=app_url,
+            sender=sender,
+            templates=templates or built_in_templates(),
+        )
         self.transport: Transport | None = None
         self._breaker: SmtpBreaker | None = None
         self._definitions = self._declare(app)
 
     @classmethod
     def from_settings(cls, app: App, settings: Settings) -> Self:
-        """Declare the jobs with the settings' letterhead."""
+        """Declare the jobs with the settings' letterhead.
+
+        Raises:
+            ConfigError: a setting or a template cannot work.
+        """
         return cls(
             app,
             app_name=settings.app_name,
             app_url=settings.app_url,
             sender=settings.sender,
+            templates=load_templates(settings.mail_templates),
         )
 
     @asynccontextmanager

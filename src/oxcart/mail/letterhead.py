@@ -1,4 +1,4 @@
-"""What all mails of one application share: its name, its address on the web, the sender."""
+"""What all mails of one application share: its name, its URL, the sender, the templates."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from oxcart._settings.letterhead import check_app_url, parse_sender
 from oxcart.errors import ConfigError, PayloadError
 from oxcart.mail.checks import check_line, foreign_link, is_absolute
 from oxcart.mail.headers import Mailbox
+from oxcart.mail.templates import EmailTemplates, built_in_templates, load_templates
 
 if TYPE_CHECKING:
     from email_validator import ValidatedEmail
@@ -34,6 +35,7 @@ class Letterhead:
         app_name: shown in subjects and texts.
         app_url: where links lead; ``http`` or ``https``, kept without a trailing slash.
         sender: the From line, such as ``"Cofactor Club" <no-reply@cofactor.world>``.
+        templates: the templates of its mails.
         sender_address: the sender as a header wants it; taken from ``sender``.
         domain: the sender's domain, in ASCII; taken from ``sender``.
 
@@ -44,6 +46,7 @@ class Letterhead:
     app_name: str
     app_url: str
     sender: str
+    templates: EmailTemplates = field(default_factory=built_in_templates, compare=False, repr=False)
     sender_address: Mailbox = field(init=False, repr=False)
     domain: str = field(init=False, repr=False)
 
@@ -60,8 +63,17 @@ class Letterhead:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Letterhead:
-        """Take the letterhead from the settings."""
-        return cls(app_name=settings.app_name, app_url=settings.app_url, sender=settings.sender)
+        """Take the letterhead from the settings.
+
+        Raises:
+            ConfigError: a setting or a template cannot work.
+        """
+        return cls(
+            app_name=settings.app_name,
+            app_url=settings.app_url,
+            sender=settings.sender,
+            templates=load_templates(settings.mail_templates),
+        )
 
     def link(self, link: str, *, what: str = "the link") -> str:
         """Return the URL of a path of the application, or of an absolute URL that is one of it.

@@ -12,7 +12,6 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from oxcart.mail import templates
 from oxcart.mail.checks import one_line, plain_text
 from oxcart.mail.headers import MAIL_POLICY
 from oxcart.mail.payloads import (
@@ -84,27 +83,25 @@ def build_message(
                 "limit": cut.limit,
             },
         )
-    subject, context = _content(payload, letterhead)
-    context |= {
-        "subject": subject,
+    context = {
+        **_content(payload, letterhead),
         "name": _cut(one_line(payload.name), "name"),
         "app_name": letterhead.app_name,
         "app_url": letterhead.app_url,
     }
+    rendered = letterhead.templates.render(payload.type, context)
     message = EmailMessage(policy=MAIL_POLICY)
     message["From"] = [letterhead.sender_address]
     message["To"] = parse_recipients(payload.to_email, what="toEmail")
-    message["Subject"] = subject
+    message["Subject"] = rendered.subject
     message["Date"] = format_datetime(now or datetime.now(UTC))
     message["Message-ID"] = message_id(
         payload, letterhead, job_id=job_id, created_at_ms=created_at_ms
     )
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies, please
     # Quoted-printable keeps every line short and 7-bit, whatever the text holds.
-    text = templates.render(payload.type, "txt", context)
-    message.set_content(text, cte="quoted-printable")
-    html = templates.render(payload.type, "html", context)
-    message.add_alternative(html, subtype="html", cte="quoted-printable")
+    message.set_content(rendered.text, cte="quoted-printable")
+    message.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
     return message
 
 
@@ -124,27 +121,27 @@ def message_id(
     return f"<{local}{made}.{payload.type}@{letterhead.domain}>"
 
 
-def _content(payload: EmailPayload, letterhead: Letterhead) -> tuple[str, dict[str, object]]:
-    """Give the subject and the variables of the payload's own templates."""
+def _content(payload: EmailPayload, letterhead: Letterhead) -> dict[str, object]:
+    """Return the variables of the payload's own templates; ``email_kinds`` lists them."""
     match payload:
         case WelcomePayload():
-            return f"Welcome to {letterhead.app_name}", {}
+            return {}
         case VerificationPayload(metadata=metadata):
             url = letterhead.link("/auth/verify?token=" + quote(metadata.token, safe=""))
-            return "Verify your email address", {"action_url": url}
+            return {"action_url": url}
         case PasswordResetPayload(metadata=metadata):
-            return "Reset your password", {
+            return {
                 "reset_code": metadata.reset_code,
                 "action_url": letterhead.link("/auth/reset-password"),
             }
         case NotificationPayload(metadata=metadata):
-            title = _cut(one_line(metadata.title), "metadata.title")
-            return title, {
-                "title": title,
-                "paragraphs": _paragraphs(_cut(plain_text(metadata.message), "metadata.message")),
-                "action_url": (
-                    letterhead.link(metadata.link, what="metadata.link") if metadata.link else None
-                ),
+            message = _cut(plain_text(metadata.message), "metadata.message")
+            link = metadata.link
+            return {
+                "title": _cut(one_line(metadata.title), "metadata.title"),
+                "message": message.strip(),
+                "paragraphs": _paragraphs(message),
+                "action_url": letterhead.link(link, what="metadata.link") if link else None,
             }
 
 

@@ -208,3 +208,32 @@ def test_application_without_a_server_is_refused_in_production(tmp_path: Path) -
         assert 3 == done.returncode
         assert "shop.py, line 3): REDIS_URL is not set" in done.stderr.replace("\n", " ")
         assert not (tmp_path / "data").exists()
+
+
+def test_mail_preview_writes_every_mail_with_the_templates_of_the_folder(tmp_path: Path) -> None:
+    templates = tmp_path / "templates"
+    templates.mkdir()
+    (templates / "welcome.subject.j2").write_text("Ahoy {{ name }}")
+    env = environment(tmp_path, OXCART_MAIL_TEMPLATES=str(templates))
+
+    done = run("mail", "preview", str(tmp_path / "out"), env=env)
+
+    assert 0 == done.returncode, done.stderr
+    assert "welcome: Ahoy Ada Lovelace" in done.stdout
+    names = [path.name for path in (tmp_path / "out").iterdir()]
+    mails = ("welcome", "verification", "password_reset", "notification")
+    assert sorted(names) == sorted(f"{m}.{part}" for m in mails for part in ("eml", "html", "txt"))
+    html = (tmp_path / "out" / "notification.html").read_text()
+    assert "“Analytical Engines &amp; &lt;Looms&gt;” is online now." in html
+
+
+def test_templates_that_cannot_be_used_stop_the_start_and_are_named(tmp_path: Path) -> None:
+    (tmp_path / "welcome.html.j2").write_text("<p>\n{{ nmae }}")
+    env = environment(tmp_path, OXCART_MAIL_TEMPLATES=str(tmp_path))
+
+    for command in ("worker", "api", "mail preview"):
+        done = run(*command.split(), env=env)
+
+        assert 3 == done.returncode, command
+        assert "welcome.txt.j2: it is missing beside welcome.html.j2" in done.stderr
+        assert "Traceback" not in done.stderr

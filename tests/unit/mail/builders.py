@@ -16,7 +16,10 @@ def make_letterhead(**changes: str) -> Letterhead:
         "app_url": "https://cofactor.example",
         "sender": '"Cofactor Club" <no-reply@cofactor.world>',
     }
-    return Letterhead(**(values | changes))
+    values |= changes
+    return Letterhead(
+        app_name=values["app_name"], app_url=values["app_url"], sender=values["sender"]
+    )
 
 
 def make_payloads() -> list[EmailPayload]:
