@@ -172,6 +172,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Internal hosts and networks that webhooks may be sent to, also by plain http."""
     webhook_waits: tuple[str, ...] = ()
     """The waits between the attempts of a delivery; without them 5 s to 24 h, ten attempts."""
+    webhook_incoming_secrets: tuple[str, ...] = ()
+    """Secrets, as ``whsec_…``, whose signatures ``POST /api/queues/webhook`` accepts."""
+    webhook_file_hosts: tuple[str, ...] = ()
+    """The hosts that a file reported to ``POST /api/queues/webhook`` may be at; without it any."""
     webhook_concurrency: Positive = 5
     """How many webhooks are sent at a time."""
     webhook_keep_days: Positive = 30
@@ -340,6 +344,8 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "webhook_events": ("OXCART_WEBHOOK_EVENTS",),
     "webhook_allowed_hosts": ("OXCART_WEBHOOK_ALLOWED_HOSTS",),
     "webhook_waits": ("OXCART_WEBHOOK_WAITS",),
+    "webhook_incoming_secrets": ("OXCART_WEBHOOK_INCOMING_SECRETS",),
+    "webhook_file_hosts": ("OXCART_WEBHOOK_FILE_HOSTS",),
     "webhook_concurrency": ("OXCART_WEBHOOK_CONCURRENCY",),
     "webhook_keep_days": ("OXCART_WEBHOOK_KEEP_DAYS",),
     "metrics_minutes": ("OXCART_METRICS_MINUTES",),
@@ -369,6 +375,7 @@ SECRET_FIELDS = frozenset(
         "old_session_secrets",
         "signing_secret",
         "webhook_secrets",
+        "webhook_incoming_secrets",
         "sentry_dsn",
     }
 )

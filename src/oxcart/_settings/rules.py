@@ -82,6 +82,7 @@ def problems_of(settings: Settings, needs: Needs) -> Iterator[Problem]:
         yield from webhook_problems(settings)
     if needs.http:
         yield from key_problems(settings)
+        yield from incoming_problems(settings)
         yield from session_problems(settings)
         yield from metrics_problems(settings)
         yield from edge_problems(settings)
@@ -102,6 +103,17 @@ def metrics_problems(settings: Settings) -> Iterator[Problem]:
             variable,
             f"has {', '.join(missing)}, and OXCART_SQS_QUEUES says no URL in SQS for that",
         )
+
+
+def incoming_problems(settings: Settings) -> Iterator[Problem]:
+    """What webhooks that come in are signed with."""
+    from oxcart.webhooks.signatures import SigningSecret
+
+    for text in settings.webhook_incoming_secrets:
+        try:
+            SigningSecret.parse(text)
+        except ConfigError as error:
+            yield Problem("OXCART_WEBHOOK_INCOMING_SECRETS", f"cannot be used: {error}")
 
 
 def webhook_problems(settings: Settings) -> Iterator[Problem]:

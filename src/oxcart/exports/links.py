@@ -11,7 +11,7 @@ import time
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from oxcart._private_files import make_private_folder
 from oxcart._settings.rules import MIN_SECRET_CHARS, secret_problems
@@ -33,6 +33,8 @@ _PURPOSE = b"oxcart export link 1"
 FILE_URL_PATTERN = "%/api/exports/%/file%"
 """SQL pattern of the URLs of files that are kept here, under whatever address."""
 # No sign, no blanks, no other alphabet's digits: one spelling of a time has one signature.
+MAX_URL_CHARS = 2_048
+_NOT_IN_A_URL = re.compile(r"[\s\"'<>\\^`{|}]")
 _EXPIRES = re.compile(r"[0-9]{1,12}")
 
 
@@ -114,11 +116,20 @@ def _path_of(export_id: str) -> str:
 def web_url(value: JsonValue) -> str | None:
     """Return a value that a worker gave as a file's URL if it is one that browsers may be sent to.
 
-    ``javascript:`` and the like are not.
+    ``javascript:`` and the like are not, nor is a text with blanks, control characters or marks
+    that change the direction of writing, with a password, or of more than 2,048 characters.
     """
-    if not isinstance(value, str) or not is_storable(value):
+    if not isinstance(value, str) or not is_storable(value) or len(value) > MAX_URL_CHARS:
         return None
-    return value if value.startswith(("https://", "http://")) else None
+    if not value.isprintable() or _NOT_IN_A_URL.search(value):
+        return None
+    try:
+        parts = urlsplit(value)
+        has_host = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return None
+    is_plain = parts.scheme in ("https", "http") and parts.username is None
+    return value if has_host and is_plain else None
 
 
 def signing_secret(settings: Settings) -> bytes:

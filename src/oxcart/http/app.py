@@ -24,6 +24,7 @@ from oxcart.http.cors import Cors
 from oxcart.http.edge import Edge
 from oxcart.http.guesses import Guesses
 from oxcart.http.health import HealthProbe
+from oxcart.http.incoming import Incoming
 from oxcart.http.jobs import Jobs
 from oxcart.http.limits import BodyLimit
 from oxcart.http.live.access import Tickets
@@ -92,6 +93,7 @@ def create_app(system: System) -> FastAPI:
     )
     app.state.guesses = Guesses()
     app.state.health = HealthProbe(system)
+    app.state.incoming = Incoming(system.settings, system.database)
     app.state.jobs = Jobs(system.app)
     app.state.bursts = Bursts(system)
     app.state.metrics = MetricsProbe(system)

@@ -32,7 +32,7 @@ def body_of(model: type[Model]) -> Any:
     """
 
     async def read(request: Request) -> Model:
-        return model.model_validate(parse_json(await _read_bytes(request)))
+        return model.model_validate(parse_json(await read_bytes(request)))
 
     return Depends(read)
 
@@ -67,7 +67,12 @@ def parse_json(raw: bytes) -> Any:
     return value
 
 
-async def _read_bytes(request: Request) -> bytes:
+async def read_bytes(request: Request) -> bytes:
+    """Read a body as it arrived; reading it a second time returns the same bytes.
+
+    Raises:
+        ProblemError: 415, the media type or encoding is another one; 408, it comes too slowly.
+    """
     _check_media_type(request)
     try:
         async with asyncio.timeout(READ_SECONDS):

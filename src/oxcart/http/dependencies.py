@@ -11,6 +11,7 @@ from oxcart.http.bursts import Bursts
 from oxcart.http.edge import AUDIT
 from oxcart.http.guesses import SHOWN_DIGITS, Guesses, credential_of
 from oxcart.http.health import HealthProbe
+from oxcart.http.incoming import Incoming, Reporter
 from oxcart.http.jobs import Jobs
 from oxcart.http.live.access import TICKET_CALLER, TICKET_PARAMETER, Access, Tickets
 from oxcart.http.live.updates import LiveUpdates
@@ -135,6 +136,20 @@ async def _burst_runner(caller: Annotated[Caller, Depends(_key_holder)]) -> Call
     return caller
 
 
+def _incoming(request: Request) -> Incoming:
+    return cast(Incoming, request.app.state.incoming)
+
+
+async def _reporter(request: Request) -> Reporter:
+    incoming = _incoming(request)
+    if not incoming.is_signed(request):
+        await _event_reporter(await _key_holder(await authenticate(request)))
+        return Reporter()
+    if credential_of(request) is not None:  # a key that is sent as well must be right
+        await _event_reporter(await _key_holder(await authenticate(request)))
+    return await incoming.verify(request)
+
+
 def _bursts(request: Request) -> Bursts:
     return cast(Bursts, request.app.state.bursts)
 
@@ -152,10 +167,11 @@ async def _watcher(caller: Annotated[Caller, Depends(authenticate)]) -> Caller:
 
 CurrentSystem = Annotated[System, Depends(_system)]
 CurrentHealthProbe = Annotated[HealthProbe, Depends(_health_probe)]
+CurrentIncoming = Annotated[Incoming, Depends(_incoming)]
+CurrentReporter = Annotated[Reporter, Depends(_reporter)]
 CurrentJobs = Annotated[Jobs, Depends(_jobs)]
 CurrentCaller = Annotated[Caller, Depends(authenticate)]
 CurrentUser = Annotated[User, Depends(_user)]
-EventReporter = Annotated[Caller, Depends(_event_reporter)]
 BurstRunner = Annotated[Caller, Depends(_burst_runner)]
 Watcher = Annotated[Caller, Depends(_watcher)]
 CurrentMetricsProbe = Annotated[MetricsProbe, Depends(_metrics_probe)]

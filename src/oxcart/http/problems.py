@@ -35,6 +35,7 @@ from oxcart.exports.errors import (
     UnknownExportType,
     UnknownFilter,
 )
+from oxcart.webhooks.errors import DeliveryNotFound, MessageBusy
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -175,7 +176,7 @@ class ProblemError(Exception):
 
 
 RETRY_SOON = {"retry-after": "5"}
-_TEMPORARY = (Kind.NOT_READY, Kind.QUEUE_UNAVAILABLE, Kind.DATABASE_UNAVAILABLE)
+_TEMPORARY = (Kind.BUSY, Kind.NOT_READY, Kind.QUEUE_UNAVAILABLE, Kind.DATABASE_UNAVAILABLE)
 
 STATUSES: Mapping[type[Exception], Kind] = {
     UnknownExportType: Kind.UNKNOWN_EXPORT_TYPE,
@@ -188,6 +189,8 @@ STATUSES: Mapping[type[Exception], Kind] = {
     IdempotencyKeyReused: Kind.KEY_REUSED,
     ExportQuotaExceeded: Kind.QUOTA_EXCEEDED,
     LinkInvalid: Kind.LINK_INVALID,
+    MessageBusy: Kind.BUSY,
+    DeliveryNotFound: Kind.NOT_FOUND,
     LinkExpired: Kind.LINK_EXPIRED,
     JobNotFound: Kind.NOT_FOUND,
     PayloadError: Kind.INVALID_FIELDS,

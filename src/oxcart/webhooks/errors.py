@@ -30,6 +30,18 @@ class AddressRefused(WebhookError):
         self.reason = reason
 
 
+class MessageBusy(WebhookError):
+    """Another copy of a message is being acted upon at this moment; it may come again later.
+
+    Attributes:
+        message_id: the message's id.
+    """
+
+    def __init__(self, message_id: str) -> None:
+        super().__init__(f"the message {message_id!r} is being acted upon; send it again later")
+        self.message_id = message_id
+
+
 class DeliveryNotFound(WebhookError):
     """There is no delivery with this id.
 

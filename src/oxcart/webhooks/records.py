@@ -15,7 +15,6 @@ from oxcart.webhooks.states import DeliveryState
 from oxcart.webhooks.tables import attempt as attempts
 from oxcart.webhooks.tables import delivery as deliveries
 from oxcart.webhooks.tables import message as messages
-from oxcart.webhooks.tables import received
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row, Select
@@ -269,7 +268,7 @@ class DeliveryRecords:
                 await connection.run_sync(_log, entry)
 
     async def prune(self, *, before: datetime, limit: int) -> int:
-        """Delete messages all of whose deliveries ended before an instant, and ids received then.
+        """Delete messages all of whose deliveries ended before an instant.
 
         Args:
             before: the instant.
@@ -289,7 +288,6 @@ class DeliveryRecords:
             await connection.execute(delete(attempts).where(attempts.c.delivery_id.in_(theirs)))
             await connection.execute(delete(deliveries).where(deliveries.c.message_id.in_(ids)))
             await connection.execute(delete(messages).where(messages.c.id.in_(ids)))
-            await connection.execute(delete(received).where(received.c.received_at < before))
         return len(ids)
 
 

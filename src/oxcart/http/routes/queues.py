@@ -9,15 +9,17 @@ from oxcart.exports.jobs import QUEUE as EXPORT_QUEUE
 from oxcart.http.body import body_of, body_schema
 from oxcart.http.dependencies import (
     CurrentAccess,
+    CurrentIncoming,
     CurrentJobs,
     CurrentLive,
+    CurrentReporter,
     CurrentSystem,
-    EventReporter,
     record_for_audit,
 )
 from oxcart.http.jobs import json_response
 from oxcart.http.problems import Kind, ProblemError
 from oxcart.http.schemas import JobAnswer, JobQuery, Success, WebhookEvent
+from oxcart.system import System
 
 router = APIRouter(prefix="/api/queues", tags=["queues"])
 
@@ -51,16 +53,34 @@ async def job_status(
 @router.post("/webhook", openapi_extra=body_schema(WebhookEvent))
 async def report_event(
     request: Request,
-    _caller: EventReporter,
+    reporter: CurrentReporter,
+    incoming: CurrentIncoming,
     system: CurrentSystem,
     event: Annotated[WebhookEvent, body_of(WebhookEvent)],
 ) -> Success:
-    """Take in the end of a job: an export's row is set from it, an e-mail's needs nothing."""
-    record_for_audit(request, job_id=event.job_id, reported=event.event, queue=event.queue)
+    """Take in the end of a job: an export's row is set from it, an e-mail's needs nothing.
+
+    Needs an operator's or a service's key, or a signature by the Standard Webhooks specification.
+    A signed message that was taken in before changes nothing.
+    """
+    record_for_audit(
+        request,
+        job_id=event.job_id,
+        reported=event.event,
+        queue=event.queue,
+        message_id=reporter.message_id,
+    )
+    incoming.check(event)
+    async with incoming.once(reporter) as is_new:
+        if is_new:
+            await _take_in(system, event)
+    return Success(success=True)
+
+
+async def _take_in(system: System, event: WebhookEvent) -> None:
     if event.queue == EXPORT_QUEUE:
         record = await system.exports.report_event(
             event.event, event.job_id, result=event.result, error=event.error
         )
         if record is None:
             raise ProblemError(Kind.NOT_FOUND, "there is no export with this job's id")
-    return Success(success=True)
