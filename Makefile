@@ -44,6 +44,7 @@ bench-smoke: $(VENV)/.dev  ## Try out every workload at a tiny size
 
 lint: $(VENV)/.dev  ## Check style and formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml src scripts deploy 2>&1
 
 types: $(VENV)/.dev  ## Check types
 	@$(BIN)/mypy

@@ -60,7 +60,8 @@ def load(name: str) -> Script:
             f"script {name} reads KEYS or ARGV outside its bindings: {stray[0].strip()}"
         )
     text = _join(source)
-    return Script(name, text, hashlib.sha1(text.encode()).hexdigest(), keys, args)  # noqa: S324
+    digest = hashlib.sha1(text.encode(), usedforsecurity=False)  # names the script, as Redis does
+    return Script(name, text, digest.hexdigest(), keys, args)
 
 
 def _read(name: str) -> str:

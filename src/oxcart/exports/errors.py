@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+MAX_SHOWN_CHARS = 100
+
+
 class ExportError(OxcartError):
     """The root of every error of the exports."""
 
@@ -40,7 +43,7 @@ class UnknownExportType(ExportError):
     """
 
     def __init__(self, type_: str, known: Iterable[str]) -> None:
-        super().__init__(f"there is no export {type_!r}; the exports are {_listed(known)}")
+        super().__init__(f"there is no export {_shown(type_)}; the exports are {_listed(known)}")
         self.type = type_
 
 
@@ -56,7 +59,7 @@ class UnknownFilter(ExportError):
         self.name = name
         self.known = tuple(known)
         has = f"has {_listed(self.known)}" if self.known else "has no filters"
-        super().__init__(f"{type_} has no filter {name!r}; it {has}")
+        super().__init__(f"{type_} has no filter {_shown(name)}; it {has}")
 
 
 class BadFilter(ExportError):
@@ -67,7 +70,7 @@ class BadFilter(ExportError):
     """
 
     def __init__(self, name: str, problem: str) -> None:
-        super().__init__(f"{name!r} {problem}")
+        super().__init__(f"{_shown(name)} {problem}")
         self.name = name
 
 
@@ -166,6 +169,13 @@ class ExportIncomplete(ExportError):
 
 class StorageFull(ExportError):
     """There is no room left for the file; nothing half-written is left."""
+
+
+def _shown(name: str) -> str:
+    """A name that a caller chose, so that its answer is not as long as the request."""
+    if len(name) <= MAX_SHOWN_CHARS:
+        return repr(name)
+    return f"{name[:MAX_SHOWN_CHARS]!r}... ({len(name)} characters)"
 
 
 def _listed(names: Iterable[str]) -> str:

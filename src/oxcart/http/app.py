@@ -31,6 +31,7 @@ from oxcart.http.live.access import Tickets
 from oxcart.http.live.limits import WaitingClients
 from oxcart.http.live.tickets import TicketSigner
 from oxcart.http.live.updates import LiveUpdates
+from oxcart.http.methods import MethodTable
 from oxcart.http.metrics import MetricsProbe
 from oxcart.http.problems import ProblemError, answer_error
 from oxcart.http.proxies import TrustedProxies
@@ -64,6 +65,7 @@ def create_app(system: System) -> FastAPI:
     Raises:
         ConfigError: production without an API key, or with one that is too short.
     """
+    methods = MethodTable()
     app = _Api(
         title="oxcart",
         summary="Background jobs: exports, their downloads, job status, health.",
@@ -79,7 +81,7 @@ def create_app(system: System) -> FastAPI:
             ),
             Middleware(BodyLimit, max_body_bytes=system.settings.max_body_bytes),
         ],
-        exception_handlers=dict.fromkeys(ANSWERED, answer_error),
+        exception_handlers={**dict.fromkeys(ANSWERED, answer_error), HTTPException: methods.answer},
     )
     if why_no_default_user(system.settings) is None:
         log.warning("default_user.enabled", extra={"user_id": DEFAULT_USER_ID})
@@ -108,4 +110,5 @@ def create_app(system: System) -> FastAPI:
     app.state.tickets = Tickets(signer, users)
     for routes in (exports, queues, live, worker, health, metrics, reference):
         app.include_router(routes.router)
+        methods.add(routes.router)
     return app

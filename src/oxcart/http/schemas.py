@@ -8,6 +8,7 @@ from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, JsonValue, fi
 from pydantic.alias_generators import to_camel
 
 from oxcart.burst import BurstReport
+from oxcart.exports.datasets import DATASETS
 from oxcart.exports.records import ExportRecord
 from oxcart.http.bursts import DEFAULT_SECONDS, MAX_JOBS, MAX_SECONDS
 from oxcart.http.live.following import MAX_WAIT_SECONDS
@@ -42,7 +43,12 @@ class _Answer(BaseModel):
 class ExportRequest(_Request):
     """What to export."""
 
-    type: Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)]
+    type: Annotated[
+        str,
+        Field(
+            min_length=1, max_length=MAX_NAME_CHARS, json_schema_extra={"enum": sorted(DATASETS)}
+        ),
+    ]
     filters: Annotated[dict[str, JsonValue], Field(max_length=MAX_FILTERS)] | None = None
 
 

@@ -128,3 +128,16 @@ def test_long_texts_are_read_in_small_batches() -> None:
 
     assert [part.name for part in long] == ["revisions", "wiki-pages"]
     assert all(part.batch_rows <= 100 for part in long)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnknownFilter("x" * 900_000, type_="MEMBERS", known=["name"]),
+        BadFilter("x" * 900_000, "must be a text"),
+        UnknownExportType("x" * 900_000, known=["MEMBERS"]),
+    ],
+)
+def test_refusal_does_not_repeat_a_long_name(error: Exception) -> None:
+    assert len(str(error)) < 300
+    assert "(900000 characters)" in str(error)

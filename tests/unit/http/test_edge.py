@@ -47,6 +47,23 @@ async def test_every_answer_has_the_security_headers(
     assert response.headers["x-request-id"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("DELETE", "/api/exports", "GET, POST"),
+        ("PUT", "/api/worker/burst", "GET, POST"),
+        ("POST", "/api/health", "GET, HEAD"),
+        ("POST", "/api/exports/export-ada/file", "GET, HEAD"),
+    ],
+)
+async def test_allow_names_all_methods_of_a_path(
+    anonymous: httpx2.AsyncClient, method: str, path: str, allow: str
+) -> None:
+    response = await anonymous.request(method, path)
+
+    assert (response.status_code, response.headers["allow"]) == (405, allow)
+
+
 async def test_authenticated_answers_are_not_stored(ada: httpx2.AsyncClient) -> None:
     assert (await ada.get("/api/exports")).headers["cache-control"] == "no-store"
 

@@ -98,6 +98,13 @@ async def test_openapi_names_routes_keys_and_problems(anonymous: httpx2.AsyncCli
     assert {"/api/health", "/api/health/live"} == without_key
 
 
+async def test_openapi_names_the_types_of_exports(anonymous: httpx2.AsyncClient) -> None:
+    schemas = (await anonymous.get("/openapi.json")).json()["components"]["schemas"]
+
+    types = schemas["ExportRequest"]["properties"]["type"]["enum"]
+    assert types == ["ANALYTICS", "MEMBERS", "USER_DATA", "WIKI_PAGES"]
+
+
 async def test_every_reference_in_openapi_leads_somewhere(anonymous: httpx2.AsyncClient) -> None:
     response = await anonymous.get("/openapi.json")
 
