@@ -116,7 +116,7 @@ class ExportSweeper:
 
         Raises:
             DatabaseUnavailable: the rows cannot be read.
-            OSError: the storage cannot be read or changed.
+            OSError: the storage cannot be read.
         """
         expired = 0
         if self._keep_for is not None:
@@ -158,7 +158,8 @@ class ExportSweeper:
         dataset = DATASETS.get(row.type)
         if dataset is None:
             return 0
-        await asyncio.to_thread(self._storage.delete, key_of(row.id, dataset))
+        if not await self._delete(key_of(row.id, dataset)):
+            return 0
         statement = (
             update(export_job)
             .where(export_job.c.id == row.id, export_job.c.expiredAt.is_(None))
@@ -175,7 +176,8 @@ class ExportSweeper:
         keys = iter(await asyncio.to_thread(lambda: sorted(self._storage.list_keys())))
         while batch := list(itertools.islice(keys, self._batch)):
             for key in await self._orphans(batch):
-                await asyncio.to_thread(self._storage.delete, key)
+                if not await self._delete(key):
+                    continue
                 log.info("export.orphan_removed", extra={"key": key})
                 count += 1
         return count
@@ -190,6 +192,15 @@ class ExportSweeper:
         async with self._database.read() as connection:
             present = set(await connection.scalars(query))
         return [key for key, export_id in exports.items() if export_id not in present]
+
+    async def _delete(self, key: str) -> bool:
+        """Delete a file; one that cannot be deleted does not keep the others."""
+        try:
+            await asyncio.to_thread(self._storage.delete, key)
+        except OSError as error:
+            log.warning("export.file_not_removed", extra={"key": key, "reason": str(error)})
+            return False
+        return True
 
     async def _forget_keys(self) -> int:
         old = idempotency_key.c.created_at < datetime.now(UTC) - KEPT_FOR

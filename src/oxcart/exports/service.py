@@ -29,7 +29,6 @@ from oxcart.exports.records import ExportRecord, ExportRecords, Position
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from oxcart import JsonValue
     from oxcart.database.users import User
@@ -71,8 +70,6 @@ class ExportFile:
     media_type: str
     size_bytes: int
     sha256: str | None
-    path: Path | None
-    """Where it lies on this machine; None when the storage is elsewhere."""
     key: str
     storage: Storage
 
@@ -326,13 +323,17 @@ class ExportService:
         size = None if key is None else self._storage.size(key)
         if dataset is None or key is None or size is None:
             raise ExportNotFound(record.id, "its file is not (or no longer) kept here")
+        if record.size_bytes not in (None, size):
+            # Its hash is the row's no more, and a part of an archive is worth nothing.
+            fact = {"job_id": record.id, "size_bytes": size, "expected_bytes": record.size_bytes}
+            log.error("export.file_damaged", extra=fact)
+            raise ExportNotFound(record.id, "its file is damaged; ask for the export again")
         name = record.type.lower().replace("_", "-")
         return ExportFile(
             filename=f"{name}-{record.created_at:%Y-%m-%d}{dataset.writer.extension}",
             media_type=dataset.writer.media_type,
             size_bytes=size,
             sha256=record.sha256,
-            path=self._storage.local_path(key),
             key=key,
             storage=self._storage,
         )

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import secrets
+import stat
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,200}(\.[a-z0-9]{1,10})?")
 _PART = re.compile(rf"\.(?P<key>{_KEY.pattern})\.[0-9a-f]{{16}}\.part")
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NO_FILE = frozenset({errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.ENODEV})
+"""Nothing there, a symbolic link, a socket or a device."""
 _BUFFER_BYTES = 256 * 1024
 
 
@@ -113,15 +117,29 @@ class LocalStorage:
             upload.drop()
 
     def open(self, key: str) -> BinaryIO:
-        """Open a published file; see ``Storage.open``."""
-        return self._path(key).open("rb")
+        """Open a published file; see ``Storage.open``.
+
+        Only a file that lies in the folder itself: never one that a link leads to, nor a pipe.
+        """
+        path = self._path(key)
+        try:
+            descriptor = os.open(path, _OPEN_FLAGS)
+        except OSError as error:
+            if error.errno in _NO_FILE:
+                raise FileNotFoundError(error.errno, error.strerror, str(path)) from error
+            raise
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise FileNotFoundError(errno.ENOENT, "not a regular file", str(path))
+        return os.fdopen(descriptor, "rb")
 
     def size(self, key: str) -> int | None:
         """Return the length; see ``Storage.size``."""
         try:
-            return self._path(key).stat().st_size
+            status = self._path(key).lstat()
         except FileNotFoundError:
             return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def delete(self, key: str) -> None:
         """Remove the file; see ``Storage.delete``."""
@@ -131,7 +149,7 @@ class LocalStorage:
     def list_keys(self) -> set[str]:
         """Return the keys of all files; see ``Storage.list_keys``."""
         try:
-            names = [path.name for path in self.folder.iterdir()]
+            names = [entry.name for entry in os.scandir(self.folder) if not entry.is_dir()]
         except FileNotFoundError:
             return set()
         keys = (part["key"] if (part := _PART.fullmatch(name)) else name for name in names)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import socket
 import stat
 from typing import TYPE_CHECKING
 
@@ -43,6 +45,32 @@ def test_files_are_for_their_owner_alone(storage: LocalStorage) -> None:
 
     assert stat.S_IMODE(storage.local_path("c1.csv").stat().st_mode) == 0o600
     assert stat.S_IMODE(storage.folder.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "folder", "pipe", "socket", "nothing"])
+def test_only_a_regular_file_in_the_folder_is_opened(
+    storage: LocalStorage, tmp_path: Path, kind: str
+) -> None:
+    outside = tmp_path / "passwords"
+    outside.write_text("secret")
+    storage.folder.mkdir(parents=True)
+    path = storage.local_path("c1.csv")
+    with socket.socket(socket.AF_UNIX) as server:
+        match kind:
+            case "link":
+                path.symlink_to(outside)
+            case "dangling link":
+                path.symlink_to(tmp_path / "missing")
+            case "folder":
+                path.mkdir()
+            case "pipe":
+                os.mkfifo(path)
+            case "socket":
+                server.bind(str(path))
+
+        with pytest.raises(FileNotFoundError):
+            storage.open("c1.csv")
+        assert storage.size("c1.csv") is None
 
 
 def test_a_file_that_was_not_published_leaves_nothing(storage: LocalStorage) -> None:

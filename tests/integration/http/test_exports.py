@@ -50,6 +50,13 @@ async def finish(system: System, client: httpx2.AsyncClient) -> tuple[str, str]:
     return export_id, url
 
 
+@pytest.fixture
+async def file(system: System, ada: httpx2.AsyncClient) -> tuple[httpx2.AsyncClient, str]:
+    """A client and the link of a finished export."""
+    _, url = await finish(system, ada)
+    return ada, url
+
+
 async def test_new_export_is_queued_under_its_own_id(
     system: System, ada: httpx2.AsyncClient
 ) -> None:
@@ -168,6 +175,60 @@ async def test_parts_of_a_file_can_be_asked_for(system: System, ada: httpx2.Asyn
     assert head.status_code == 200
     assert head.headers["content-length"] == str(len(whole))
     assert head.content == b""
+    assert head.headers["accept-ranges"] == "bytes"
+
+
+@pytest.mark.parametrize(
+    ("headers", "part"),
+    [
+        ({"range": "bytes=-4"}, slice(-4, None)),
+        ({"range": "bytes=3-"}, slice(3, None)),
+        ({"range": "bytes=3-999999999"}, slice(3, None)),
+        ({"range": "bytes=-999999999"}, slice(0, None)),
+        ({"range": "bytes=3-9", "if-range": "ETAG"}, slice(3, 10)),
+        ({"range": "bytes=3-9", "if-range": '"other"'}, None),
+        ({"range": "bytes=1-2,4-5"}, None),
+        ({"range": "bytes=5-3"}, None),
+        ({"range": "bytes=-"}, None),
+        ({"range": "lines=1-2"}, None),
+    ],
+)
+async def test_range_is_answered_with_that_part_or_with_all(
+    file: tuple[httpx2.AsyncClient, str], headers: dict[str, str], part: slice | None
+) -> None:
+    client, url = file
+    whole = await client.get(url)
+    sent = {name: value.replace("ETAG", whole.headers["etag"]) for name, value in headers.items()}
+
+    answer = await client.get(url, headers=sent)
+
+    expected = whole.content if part is None else whole.content[part]
+    assert answer.content == expected
+    is_part = part is not None
+    assert answer.status_code == (206 if is_part else 200)
+    assert answer.headers["content-length"] == str(len(expected))
+    assert ("content-range" in answer.headers) == is_part
+
+
+async def test_file_that_was_cut_short_or_is_elsewhere_is_not_sent(
+    system: System, file: tuple[httpx2.AsyncClient, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would carry the hash of the whole one."""
+    client, url = file
+    (path,) = (system.settings.data_dir / "exports").iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    cut = await client.get(url)
+    path.unlink()
+    elsewhere = system.settings.data_dir / "elsewhere"
+    elsewhere.write_bytes(whole)
+    path.symlink_to(elsewhere)
+    linked = await client.get(url)
+
+    assert (cut.status_code, linked.status_code) == (404, 404)
+    assert "damaged" in cut.json()["error"]
+    (told,) = (one for one in caplog.records if one.getMessage() == "export.file_damaged")
+    assert told.__dict__["expected_bytes"] == len(whole)
 
 
 async def test_two_clicks_are_one_export(system: System, ada: httpx2.AsyncClient) -> None:
