@@ -195,7 +195,20 @@ async def _status_of(queue: Queue) -> QueueStatus:
         unlocked_count=anomalies.unlocked_count,
         waiting_names=anomalies.names,
         workers=await _live_workers(queue),
+        completed_last_minute=await _last_minute(queue, JobState.COMPLETED),
+        failed_last_minute=await _last_minute(queue, JobState.FAILED),
     )
+
+
+async def _last_minute(queue: Queue, state: JobState) -> int | None:
+    """How many jobs came to an end in the last full minute; ``None`` if they are not counted."""
+    metrics = await queue.get_metrics(state, start=0, end=0)
+    if not metrics.count:
+        return None
+    minutes_ago = int(time.time() // 60) - metrics.previous_at_ms // 60_000
+    if minutes_ago == 1:  # the job that ends the minute has yet to come
+        return metrics.count - metrics.previous_count
+    return 0 if minutes_ago > 1 or not metrics.points else metrics.points[0]
 
 
 async def _live_workers(queue: Queue) -> tuple[LiveWorker, ...] | None:

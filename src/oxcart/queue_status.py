@@ -85,6 +85,9 @@ class QueueStatus:
         unlocked_count: active jobs without a lock.
         waiting_names: the names of jobs that wait to be run, of those that were looked at.
         workers: the live workers; ``None`` if the server does not list them.
+        completed_last_minute: about how many jobs completed in the last full minute; ``None`` if
+            workers do not count them.
+        failed_last_minute: the same for jobs that failed for good.
     """
 
     name: str
@@ -95,6 +98,8 @@ class QueueStatus:
     unlocked_count: int = 0
     waiting_names: Mapping[str, int] = field(default_factory=dict)
     workers: tuple[LiveWorker, ...] | None = None
+    completed_last_minute: int | None = None
+    failed_last_minute: int | None = None
 
     @property
     def ready_count(self) -> int:
@@ -140,6 +145,8 @@ class QueueStatus:
             "failedCount": self.counts.failed,
             "delayedCount": self.counts.delayed,
             "waitingChildrenCount": self.counts.waiting_children,
+            "completedLastMinute": self.completed_last_minute,
+            "failedLastMinute": self.failed_last_minute,
             "failedLatelyCount": self.failed_lately_count,
             "unlockedCount": self.unlocked_count,
             "isPaused": self.is_paused,

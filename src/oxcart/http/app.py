@@ -35,6 +35,7 @@ from oxcart.http.methods import MethodTable
 from oxcart.http.metrics import MetricsProbe
 from oxcart.http.problems import ProblemError, answer_error
 from oxcart.http.proxies import TrustedProxies
+from oxcart.http.queue_status import fresh_status
 from oxcart.http.reference import complete_openapi
 from oxcart.http.routes import exports, health, live, metrics, queues, reference, worker
 
@@ -99,6 +100,8 @@ def create_app(system: System) -> FastAPI:
     app.state.jobs = Jobs(system.app)
     app.state.bursts = Bursts(system)
     app.state.metrics = MetricsProbe(system)
+    names = (*system.settings.queue_places, *system.settings.metrics_queues)
+    app.state.queue_status = fresh_status(system.app, names)
     clients = WaitingClients(
         most=system.settings.max_streams, most_of_one=system.settings.max_streams_per_user
     )

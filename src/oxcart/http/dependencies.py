@@ -9,6 +9,7 @@ from oxcart.database.users import User
 from oxcart.http.auth import Authenticator, Caller, Role
 from oxcart.http.bursts import Bursts
 from oxcart.http.edge import AUDIT
+from oxcart.http.fresh import Fresh
 from oxcart.http.guesses import SHOWN_DIGITS, Guesses, credential_of
 from oxcart.http.health import HealthProbe
 from oxcart.http.incoming import Incoming, Reporter
@@ -17,6 +18,7 @@ from oxcart.http.live.access import TICKET_CALLER, TICKET_PARAMETER, Access, Tic
 from oxcart.http.live.updates import LiveUpdates
 from oxcart.http.metrics import MetricsProbe
 from oxcart.http.problems import Kind, ProblemError
+from oxcart.operations import SystemStatus
 from oxcart.system import System
 
 _NOT_AUDITED = frozenset({"/metrics"})
@@ -37,6 +39,10 @@ def _jobs(request: Request) -> Jobs:
 
 def _live(request: Request) -> LiveUpdates:
     return cast("LiveUpdates", request.app.state.live)
+
+
+def _queue_status(request: Request) -> Fresh[SystemStatus]:
+    return cast("Fresh[SystemStatus]", request.app.state.queue_status)
 
 
 def _tickets(request: Request) -> Tickets:
@@ -165,6 +171,12 @@ async def _watcher(caller: Annotated[Caller, Depends(authenticate)]) -> Caller:
     return caller
 
 
+async def _status_reader(caller: Annotated[Caller, Depends(authenticate)]) -> Caller:
+    if not caller.is_operator and caller.role is not Role.DEFAULT_USER:
+        raise ProblemError(Kind.FORBIDDEN, "the status of the queues needs an operator's key")
+    return caller
+
+
 CurrentSystem = Annotated[System, Depends(_system)]
 CurrentHealthProbe = Annotated[HealthProbe, Depends(_health_probe)]
 CurrentIncoming = Annotated[Incoming, Depends(_incoming)]
@@ -173,9 +185,11 @@ CurrentJobs = Annotated[Jobs, Depends(_jobs)]
 CurrentCaller = Annotated[Caller, Depends(authenticate)]
 CurrentUser = Annotated[User, Depends(_user)]
 BurstRunner = Annotated[Caller, Depends(_burst_runner)]
+StatusReader = Annotated[Caller, Depends(_status_reader)]
 Watcher = Annotated[Caller, Depends(_watcher)]
 CurrentMetricsProbe = Annotated[MetricsProbe, Depends(_metrics_probe)]
 CurrentBursts = Annotated[Bursts, Depends(_bursts)]
 CurrentAccess = Annotated[Access, Depends(access_of)]
 CurrentLive = Annotated[LiveUpdates, Depends(_live)]
 CurrentTickets = Annotated[Tickets, Depends(_tickets)]
+CurrentQueueStatus = Annotated[Fresh[SystemStatus], Depends(_queue_status)]

@@ -13,6 +13,7 @@ from oxcart.exports.records import ExportRecord
 from oxcart.http.bursts import DEFAULT_SECONDS, MAX_JOBS, MAX_SECONDS
 from oxcart.http.live.following import MAX_WAIT_SECONDS
 from oxcart.http.live.tickets import MAX_CHARS as MAX_TICKET_CHARS
+from oxcart.operations import SystemStatus
 
 MAX_NAME_CHARS = 64
 MAX_ID_CHARS = 200
@@ -216,6 +217,64 @@ class JobAnswer(_Answer):
     returnvalue: Any = None
     progress: Any
     data: Any
+
+
+class QueueProblem(_Answer):
+    """What is wrong with a queue."""
+
+    kind: str
+    text: str
+
+
+class ShownQueue(_Answer):
+    """How a queue is."""
+
+    name: str
+    is_healthy: bool
+    is_paused: bool
+    waiting_count: int = Field(description="Jobs that are ready, with a priority or without.")
+    active_count: int
+    delayed_count: int
+    waiting_children_count: int
+    completed_count: int = Field(description="Completed jobs that are kept.")
+    failed_count: int = Field(description="Failed jobs that are kept.")
+    failed_lately_count: int = Field(description="Those of the last 15 minutes.")
+    completed_last_minute: int | None = Field(
+        description="In the last full minute, about; null if workers do not count."
+    )
+    failed_last_minute: int | None
+    unlocked_count: int = Field(description="Active jobs without a lock: their worker died.")
+    oldest_waiting_seconds: float | None
+    worker_count: int | None = Field(description="Null if the server does not list connections.")
+    paused_worker_count: int
+    names_without_worker: dict[str, int]
+    problems: list[QueueProblem]
+
+
+class QueuesAnswer(_Answer):
+    """The queues of the application."""
+
+    success: Literal[True] = True
+    overall_status: Literal["healthy", "degraded", "unhealthy"]
+    timestamp: str
+    broker: Literal["redis", "sqs"]
+    is_connected: bool
+    url: str | None = Field(description="The server's URL, without its password.")
+    error: str | None
+    queues: list[ShownQueue]
+
+    @classmethod
+    def of(cls, status: SystemStatus) -> "QueuesAnswer":
+        """Show the status of the queues."""
+        return cls(
+            overall_status=status.overall_status,
+            timestamp=iso(status.timestamp),
+            broker="sqs" if status.broker == "sqs" else "redis",
+            is_connected=status.is_connected,
+            url=status.url,
+            error=status.error,
+            queues=[ShownQueue.model_validate(queue.as_dict()) for queue in status.queues],
+        )
 
 
 class Success(_Answer):

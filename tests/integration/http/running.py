@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,6 +89,7 @@ async def running(
     app: ASGIApp,
     stop: asyncio.Event,
     *,
+    before_stop: Callable[[], Awaitable[None]] | None = None,
     grace_seconds: int = 5,
     limits: ConnectionLimits | None = None,
 ) -> AsyncIterator[str]:
@@ -102,7 +103,7 @@ async def running(
                 0,
                 ready=url.set_result,
                 stop=stop,
-                before_stop=app.state.live.aclose if isinstance(app, FastAPI) else None,
+                before_stop=before_stop or _closing(app),
                 grace_seconds=grace_seconds,
                 limits=limits,
             )
@@ -112,6 +113,12 @@ async def running(
                 yield await url
         finally:
             stop.set()
+
+
+def _closing(app: ASGIApp) -> Callable[[], Awaitable[None]] | None:
+    """What ends the streams of the built-in system's application."""
+    live = getattr(app.state, "live", None) if isinstance(app, FastAPI) else None
+    return None if live is None else live.aclose
 
 
 @asynccontextmanager

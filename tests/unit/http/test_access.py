@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from tests.unit.http.fakes import (
 
 from oxcart._auth.api_keys import Scope
 from oxcart.burst import BurstEnd, BurstReport
+from oxcart.operations import SystemStatus
 
 CALLERS: dict[str, dict[str, str]] = {
     "nobody": {},
@@ -42,6 +44,7 @@ ROUTES: dict[str, tuple[str, str, Any]] = {
     "get": ("GET", "/api/exports/export-ada", None),
     "file": ("GET", "/api/exports/export-ada/file", None),
     "link": ("GET", "/api/exports/export-ada/file?expires=1&signature=x", None),
+    "queues": ("GET", "/api/queues", None),
     "export's status": ("GET", "/api/queues/status/export-ada", None),
     "e-mail's status": ("GET", "/api/queues/status/7", None),
     "export's events": ("GET", "/api/exports/export-ada/events", None),
@@ -67,7 +70,7 @@ OPEN = {"health": 200, "live": 200, "docs": 200, "openapi": 200, "link": 403}
 REFUSED = dict.fromkeys(ROUTES, 401) | OPEN
 # The fake exports refuse every link and every file with 403: being asked is what counts.
 ALLOWED = dict.fromkeys(ROUTES, 200) | {"file": 403, "link": 403} | dict.fromkeys(EVENTS, 204)
-FOR_OPERATORS = {"burst": 403, "burst by GET": 403, "metrics": 403}
+FOR_OPERATORS = {"queues": 403, "burst": 403, "burst by GET": 403, "metrics": 403}
 WITHOUT_RIGHTS = dict.fromkeys(ROUTES, 403) | OPEN
 EXPECTED: dict[str, dict[str, int]] = {
     "nobody": REFUSED,
@@ -106,10 +109,16 @@ async def test_caller_gets_what_the_matrix_says(
     async def healthy(app: object) -> Any:
         return HEALTHY
 
+    async def no_queues(app: object, *, queues: object) -> SystemStatus:
+        return SystemStatus(
+            overall_status="healthy", is_connected=True, queues=(), timestamp=datetime.now(UTC)
+        )
+
     async def burst(*_: object, **__: object) -> BurstReport:
         return NOTHING_DONE
 
     monkeypatch.setattr("oxcart.http.health.get_all_queue_status", healthy)
+    monkeypatch.setattr("oxcart.http.queue_status.get_all_queue_status", no_queues)
     monkeypatch.setattr("oxcart.http.bursts.Bursts.run", burst)
     method, path, body = ROUTES[route]
 

@@ -20,6 +20,7 @@ ROUTES = {
     ("get", "/api/exports/{exportId}/file"),
     ("get", "/api/exports/{exportId}/events"),
     ("post", "/api/exports/{exportId}/ticket"),
+    ("get", "/api/queues"),
     ("get", "/api/queues/status/{jobId}"),
     ("get", "/api/queues/status/{jobId}/events"),
     ("post", "/api/queues/status/{jobId}/ticket"),

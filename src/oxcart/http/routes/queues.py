@@ -12,16 +12,27 @@ from oxcart.http.dependencies import (
     CurrentIncoming,
     CurrentJobs,
     CurrentLive,
+    CurrentQueueStatus,
     CurrentReporter,
     CurrentSystem,
+    StatusReader,
     record_for_audit,
 )
 from oxcart.http.jobs import json_response
 from oxcart.http.problems import Kind, ProblemError
-from oxcart.http.schemas import JobAnswer, JobQuery, Success, WebhookEvent
+from oxcart.http.schemas import JobAnswer, JobQuery, QueuesAnswer, Success, WebhookEvent
 from oxcart.system import System
 
 router = APIRouter(prefix="/api/queues", tags=["queues"])
+
+
+@router.get("")
+async def list_queues(_reader: StatusReader, status: CurrentQueueStatus) -> QueuesAnswer:
+    """Show every queue of the application: counts, workers, rates, and what is wrong.
+
+    For operators; in development also for programs on this machine.
+    """
+    return QueuesAnswer.of(await status.get())
 
 
 @router.get("/status/{jobId}", response_class=Response, responses={200: {"model": JobAnswer}})
