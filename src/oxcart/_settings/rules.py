@@ -7,7 +7,7 @@ of the library that could not work without one ask that one again when they are 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from oxcart._auth.origins import origin_of
 from oxcart._model.ids import check_queue_name
 from oxcart._settings.letterhead import check_app_url, parse_sender
 from oxcart._settings.networks import edge_problems
+from oxcart._settings.secret_strength import MIN_CHARS, weakness_of
 from oxcart._settings.values import Problem, mask_url
 from oxcart.errors import ConfigError
 
@@ -23,15 +24,12 @@ if TYPE_CHECKING:
     from oxcart.settings import Settings
 
 MIN_SECRET_CHARS = 16
-"""A shorter signing secret can be guessed."""
-MIN_SESSION_CHARS = 32
-"""With a shorter secret of sessions, tokens for any user could be forged by guessing."""
-MIN_KEY_CHARS = 16
-"""A shorter API key can be guessed."""
+"""A shorter signing secret is refused in development too."""
 _IMPLICIT_TLS_PORT = 465
 BUILT_IN_QUEUES = ("email", "export")
 """Where the built-in system's jobs wait."""
 _MAKE_ONE = 'make one with: python -c "import secrets; print(secrets.token_urlsafe(32))"'
+_WANTED_SECRET = f"production needs at least {MIN_CHARS} random characters; {_MAKE_ONE}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,11 +223,22 @@ def secret_problems(settings: Settings) -> Iterator[Problem]:
                 "OXCART_SIGNING_SECRET",
                 f"a secret, the same for the API and every worker; {_MAKE_ONE}",
             )
+        return
+    if settings.is_production:
+        weakness = weakness_of(secret)
+        if weakness is not None:
+            yield Problem("OXCART_SIGNING_SECRET", f"{weakness}: {_WANTED_SECRET}")
     elif len(secret) < MIN_SECRET_CHARS:
         yield Problem(
             "OXCART_SIGNING_SECRET",
-            f"has {len(secret)} characters: it needs at least {MIN_SECRET_CHARS} that nobody can "
-            f"guess; {_MAKE_ONE}",
+            f"has {len(secret)} characters: it needs at least {MIN_SECRET_CHARS}, and "
+            f"{MIN_CHARS} in production; {_MAKE_ONE}",
+        )
+    if secret in settings.operator_keys or secret in settings.service_keys:
+        yield Problem(
+            "OXCART_SIGNING_SECRET",
+            "is also an API key: a client that has the key could sign links to any file; "
+            f"{_MAKE_ONE}",
         )
 
 
@@ -247,13 +256,7 @@ def key_problems(settings: Settings) -> Iterator[Problem]:
                 f"without any of them the API refuses every request; {_MAKE_ONE}",
             )
         for variable, keys in by_variable.items():
-            shortest = min(map(len, keys), default=MIN_KEY_CHARS)
-            if shortest < MIN_KEY_CHARS:
-                yield Problem(
-                    variable,
-                    f"has a key of {shortest} characters: in production none may be shorter than "
-                    f"{MIN_KEY_CHARS}; {_MAKE_ONE}",
-                )
+            yield from _weak(variable, keys, f"has a key that {{}}: {_WANTED_SECRET}")
     if set(settings.operator_keys) & set(settings.service_keys):
         yield Problem(
             "OXCART_SERVICE_KEYS",
@@ -285,15 +288,20 @@ def session_problems(settings: Settings) -> Iterator[Problem]:
         "OXCART_OLD_SESSION_SECRETS": settings.old_session_secrets,
     }
     for variable, secrets in by_variable.items():
-        shortest = min((len(secret) for secret in secrets if secret), default=MIN_SESSION_CHARS)
-        if shortest < MIN_SESSION_CHARS:
-            yield Problem(
-                variable,
-                f"has a secret of {shortest} characters: whoever guesses it can log in as any "
-                f"user, so in production it needs at least {MIN_SESSION_CHARS} characters, made "
-                "with: openssl rand -base64 32; or set OXCART_SESSIONS=off to refuse the site's "
-                "sessions",
-            )
+        wish = (
+            "has a secret that {}: with it anyone can log in as any user, so in production it "
+            f"needs at least {MIN_CHARS} random characters, made with: openssl rand -base64 32; "
+            "or set OXCART_SESSIONS=off to refuse the site's sessions"
+        )
+        yield from _weak(variable, [secret for secret in secrets if secret], wish)
+
+
+def _weak(variable: str, secrets: Iterable[str], text: str) -> Iterator[Problem]:
+    """A problem for the first secret that can be guessed, with why it can in place of ``{}``."""
+    weaknesses = (weakness_of(secret) for secret in secrets)
+    weakness = next((found for found in weaknesses if found is not None), None)
+    if weakness is not None:
+        yield Problem(variable, text.format(weakness))
 
 
 def mail_problems(settings: Settings) -> Iterator[Problem]:

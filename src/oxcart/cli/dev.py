@@ -10,6 +10,7 @@ from functools import partial
 from rich.console import Console
 
 from oxcart._settings.default_user import why_no_default_user
+from oxcart._settings.values import mask_url
 from oxcart.cli.children import Children
 from oxcart.cli.programs import on_stop_signals, start_program
 from oxcart.cli.reaper import reaping
@@ -103,7 +104,9 @@ def _tell_addresses(settings: Settings, port: int | None, server: EmbeddedValkey
     else:
         console.print(f"user     none without an API key: {reason}")
     if server is not None:
-        console.print(f"Valkey   {server.port_url}  (for Node, redis-cli, Bull Board)")
+        url = mask_url(server.port_url)  # output ends up in logs
+        console.print(f"Valkey   {url}  (for Node, redis-cli, Bull Board)")
+        console.print(f"         its password is in {settings.data_dir / 'valkey' / 'server.json'}")
     if settings.smtp_host is None:
         console.print(f"mailbox  {mailbox_folder(settings)}")
     console.print("Ctrl-C stops everything.")

@@ -85,7 +85,7 @@ def create_app(system: System) -> FastAPI:
         exception_handlers={**dict.fromkeys(ANSWERED, answer_error), HTTPException: methods.answer},
     )
     if why_no_default_user(system.settings) is None:
-        log.warning("default_user.enabled", extra={"user_id": DEFAULT_USER_ID})
+        log.warning("api.default_user_enabled", extra={"user_id": DEFAULT_USER_ID})
     app.state.system = system
     users = Users(system.database)
     app.state.authenticator = Authenticator(

@@ -38,7 +38,7 @@ def test_worker_in_production_without_smtp_refuses_and_names_the_variable(
         OXCART_ENV="production",
         REDIS_URL=valkey_url,
         OXCART_PREFIX=prefix,
-        OXCART_SIGNING_SECRET="x" * 32,
+        OXCART_SIGNING_SECRET="7f3K9xQ2mZ8vR4tB6nW1cY5hJ0pL2sD4",
     )
 
     done = run("worker", env=env)
@@ -59,7 +59,7 @@ def test_api_in_production_without_keys_refuses_and_names_the_variables(
         OXCART_ENV="production",
         REDIS_URL=valkey_url,
         OXCART_PREFIX=prefix,
-        OXCART_SIGNING_SECRET="x" * 32,
+        OXCART_SIGNING_SECRET="7f3K9xQ2mZ8vR4tB6nW1cY5hJ0pL2sD4",
     )
 
     done = run("api", "--port", "0", env=env)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -31,7 +32,11 @@ def test_ctrl_c_stops_the_whole_process_tree(tmp_path: Path) -> None:
         dev.send_signal(signal.SIGINT)
         code = dev.wait(30)
 
-    assert 0 == code, (tmp_path / "output.log").read_text()
+    output = (tmp_path / "output.log").read_text()
+    assert 0 == code, output
+    record = json.loads((tmp_path / "data" / "valkey" / "server.json").read_text())
+    assert f"redis://:***@127.0.0.1:{record['port']}/0" in output
+    assert record["password"] not in output
     assert [] == processes_of(tmp_path)
 
 

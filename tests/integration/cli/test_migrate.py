@@ -77,8 +77,8 @@ async def test_production_does_not_migrate_but_says_what_to_run(
         "REDIS_URL": valkey_url,
         "OXCART_PREFIX": prefix,
         "DATABASE_URL": postgres_url,
-        "OXCART_SIGNING_SECRET": "x" * 32,
-        "OXCART_OPERATOR_KEYS": "y" * 32,
+        "OXCART_SIGNING_SECRET": "7f3K9xQ2mZ8vR4tB6nW1cY5hJ0pL2sD4",
+        "OXCART_OPERATOR_KEYS": "hJ0pL2sD47f3K9xQ2mZ8vR4tB6nW1cY5",
         "SMTP_HOST": "127.0.0.1",
         "SMTP_FROM": "club@club.example",
     }

@@ -21,7 +21,7 @@ SECRETS = {
     "POSTGRES_PASSWORD": "postgres-password",
     "VALKEY_PASSWORD": "valkey-password",
     "OXCART_SIGNING_SECRET": "a-secret-that-nobody-guesses-0123",
-    "OXCART_OPERATOR_KEYS": "operator-key-0123456789",
+    "OXCART_OPERATOR_KEYS": "operator-key-7f3K9xQ2mZ8vR4tB6nW1",
 }
 OURS = ("migrate", "api", "worker")
 _VARIABLE = re.compile(r"\$\{(\w+)(?::([?-])([^}]*))?\}")

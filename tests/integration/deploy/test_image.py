@@ -24,7 +24,7 @@ from tests.support import free_port, wait_until_sync
 from oxcart.settings import ENVIRONMENT
 from oxcart.sync import Queue
 
-OPERATOR_KEY = "operator-key-0123456789"
+OPERATOR_KEY = "operator-key-7f3K9xQ2mZ8vR4tB6nW1"
 START_S = 90
 STOP_S = 60
 USER = {"authorization": f"Bearer {OPERATOR_KEY}", "x-oxcart-user": "user-ada"}

@@ -243,7 +243,7 @@ def test_example_of_the_settings_is_complete_and_refused_before_it_is_filled_in(
     lines = (ROOT / "deploy/systemd/oxcart.env.example").read_text(encoding="utf-8").splitlines()
     given = dict(line.split("=", 1) for line in lines if line and line[0] != "#")
     given |= {"OXCART_ENV": "production"}
-    filled = given | dict.fromkeys(SECRETS, "0123456789abcdef0123456789")
+    filled = given | dict.fromkeys(SECRETS, "7f3K9xQ2mZ8vR4tB6nW1cY5hJ0pL2sD4")
     filled["OXCART_SIGNING_SECRET"] += "-signing"
 
     refused = {problem.variable for problem in examine(PROGRAMS["all"], given).problems}

@@ -90,7 +90,7 @@ async def test_only_a_direct_request_of_this_machine_acts_for_the_sample_adminis
     codes = {name: answer.split(b" ", 2)[1] for name, answer in answers.items()}
     assert dict.fromkeys(REFUSED, b"401") == codes
     assert allowed.startswith(b"HTTP/1.1 200 "), allowed
-    assert "default_user.enabled" in caplog.messages
+    assert "api.default_user_enabled" in caplog.messages
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ async def test_data_of_ones_own_is_never_open(
 
     assert answer.startswith(b"HTTP/1.1 401 ")
     assert reason in answer
-    assert "default_user.enabled" not in caplog.messages
+    assert "api.default_user_enabled" not in caplog.messages
 
 
 async def test_nobody_but_the_sample_administrator_is_the_default_user(

@@ -49,7 +49,7 @@ async def rehearsal(
             REDIS_URL=valkey_url,
             OXCART_PREFIX=prefix,
             DATABASE_URL=url,
-            OXCART_SIGNING_SECRET="a secret of the rehearsal",
+            OXCART_SIGNING_SECRET="7f3K9xQ2mZ8vR4tB6nW1cY5hJ0pL2sD4",
             OXCART_STORAGE_DIR=str(tmp_path / "exports"),
             SMTP_HOST="127.0.0.1",
             SMTP_FROM="club@club.example",

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from oxcart.system import System
 
-OPERATOR_KEY = "operator-key-0123456789"
-SERVICE_KEY = "service-key-0123456789"
+OPERATOR_KEY = "operator-key-7f3K9xQ2mZ8vR4tB6nW1"
+SERVICE_KEY = "service-key-7f3K9xQ2mZ8vR4tB6nW1cY"
 ADA = User(id="user-ada", email="ada@example.org", name="Ada", role="STUDENT")
 BOB = User(id="user-bob", email="bob@example.org", name="Bob", role="STUDENT")
 CREATED_AT = datetime(2026, 3, 4, 5, 6, 7, 89_000, tzinfo=UTC)

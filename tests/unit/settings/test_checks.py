@@ -11,7 +11,7 @@ from oxcart._settings import rules
 from oxcart._settings.checks import PROGRAMS, examine, refuse_problems
 from oxcart.errors import ConfigError
 
-SECRET = "correct-horse-battery-staple"
+SECRET = "correct-horse-battery-staple-7f3K9xQ2"
 PRODUCTION = {
     "OXCART_ENV": "production",
     "REDIS_URL": "redis://some.example:6379/0",
@@ -153,9 +153,40 @@ def test_command_for_development_names_the_variable_that_made_this_production() 
             "no query or fragment",
         ),
         ({"OXCART_SIGNING_SECRET": "short"}, "OXCART_SIGNING_SECRET", "5 characters"),
-        ({"OXCART_OPERATOR_KEYS": f"{SECRET},tiny"}, "OXCART_OPERATOR_KEYS", "4 characters"),
+        ({"OXCART_SIGNING_SECRET": SECRET[:31]}, "OXCART_SIGNING_SECRET", "at least 32 random"),
         (
-            {"OXCART_OPERATOR_KEYS": SECRET, "OXCART_SERVICE_KEYS": SECRET},
+            {"OXCART_SIGNING_SECRET": "a" * 40},
+            "OXCART_SIGNING_SECRET",
+            "consists of 1 different characters",
+        ),
+        (
+            {"OXCART_SIGNING_SECRET": "0123456789abcdef" * 2},
+            "OXCART_SIGNING_SECRET",
+            "repeats a shorter text",
+        ),
+        (
+            {"OXCART_SIGNING_SECRET": f"{SECRET}-op"},
+            "OXCART_SIGNING_SECRET",
+            "is also an API key",
+        ),
+        (
+            {"OXCART_OPERATOR_KEYS": "development-only-operator-key-0123456789"},
+            "OXCART_OPERATOR_KEYS",
+            "copied from an example",
+        ),
+        (
+            {"OXCART_SERVICE_KEYS": "a key of at least 32 random characters"},
+            "OXCART_SERVICE_KEYS",
+            "copied from an example",
+        ),
+        (
+            {"NEXTAUTH_SECRET": "the secret of the site, at least 32 characters"},
+            "NEXTAUTH_SECRET",
+            "set OXCART_SESSIONS=off",
+        ),
+        ({"OXCART_OPERATOR_KEYS": f"{SECRET}-op,tiny"}, "OXCART_OPERATOR_KEYS", "4 characters"),
+        (
+            {"OXCART_OPERATOR_KEYS": f"{SECRET}-a", "OXCART_SERVICE_KEYS": f"{SECRET}-a"},
             "OXCART_SERVICE_KEYS",
             "both roles",
         ),
@@ -337,6 +368,7 @@ def test_folder_of_somebody_else_is_no_matter_with_sqs(
     [
         "deploy/systemd/oxcart.env.example",
         "deploy/kubernetes/overlays/production/secret.example.yaml",
+        "deploy/kubernetes/overlays/development/secret.env",
     ],
 )
 def test_examples_secrets_are_refused_until_they_are_replaced(path: str) -> None:
