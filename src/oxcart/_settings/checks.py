@@ -28,6 +28,7 @@ PROGRAMS: dict[str, Needs] = {
     "migrate": Needs(redis=False, signing=False),
     "exports": Needs(redis=False, signing=False),
     "keys": Needs(redis=False, signing=False),
+    "webhooks": Needs(redis=False, signing=False),
     "function in Lambda": Needs(mail=True),
     "worker of an application": Needs(redis=False, database=False, signing=False),
 }

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from oxcart.cli import webhooks
 from oxcart.cli.keys import make_commands
 from oxcart.errors import ConfigError, OxcartError, StoreUnavailable
 
@@ -396,3 +397,4 @@ def _leaves(error: BaseException) -> list[BaseException]:
 
 
 cli.add_typer(make_commands(_run), name="keys")
+cli.add_typer(webhooks.make_commands(_run), name="webhooks")

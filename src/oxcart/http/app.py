@@ -37,7 +37,7 @@ from oxcart.http.problems import ProblemError, answer_error
 from oxcart.http.proxies import TrustedProxies
 from oxcart.http.queue_status import fresh_status
 from oxcart.http.reference import complete_openapi
-from oxcart.http.routes import exports, health, live, metrics, queues, reference, worker
+from oxcart.http.routes import exports, health, live, metrics, queues, reference, webhooks, worker
 
 if TYPE_CHECKING:
     from oxcart.system import System
@@ -111,7 +111,7 @@ def create_app(system: System) -> FastAPI:
         lifetime=timedelta(seconds=system.settings.ticket_seconds),
     )
     app.state.tickets = Tickets(signer, users)
-    for routes in (exports, queues, live, worker, health, metrics, reference):
+    for routes in (exports, queues, live, webhooks, worker, health, metrics, reference):
         app.include_router(routes.router)
         methods.add(routes.router)
     return app

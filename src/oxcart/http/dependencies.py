@@ -142,6 +142,12 @@ async def _burst_runner(caller: Annotated[Caller, Depends(_key_holder)]) -> Call
     return caller
 
 
+async def _operator(caller: Annotated[Caller, Depends(_key_holder)]) -> Caller:
+    if not caller.is_operator:
+        raise ProblemError(Kind.FORBIDDEN, "an operator key is needed")
+    return caller
+
+
 def _incoming(request: Request) -> Incoming:
     return cast(Incoming, request.app.state.incoming)
 
@@ -184,6 +190,7 @@ CurrentReporter = Annotated[Reporter, Depends(_reporter)]
 CurrentJobs = Annotated[Jobs, Depends(_jobs)]
 CurrentCaller = Annotated[Caller, Depends(authenticate)]
 CurrentUser = Annotated[User, Depends(_user)]
+Operator = Annotated[Caller, Depends(_operator)]
 BurstRunner = Annotated[Caller, Depends(_burst_runner)]
 StatusReader = Annotated[Caller, Depends(_status_reader)]
 Watcher = Annotated[Caller, Depends(_watcher)]

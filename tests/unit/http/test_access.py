@@ -52,6 +52,10 @@ ROUTES: dict[str, tuple[str, str, Any]] = {
     "export job's events": ("GET", "/api/queues/status/export-ada/events", None),
     "export job's ticket": ("POST", "/api/queues/status/export-ada/ticket", None),
     "webhook": ("POST", "/api/queues/webhook", EVENT),
+    # Wrong requests: being refused for that is what counts.
+    "deliveries": ("GET", "/api/webhooks/deliveries?state=lost", None),
+    "delivery": ("GET", "/api/webhooks/deliveries/lost", None),
+    "redeliver": ("POST", "/api/webhooks/deliveries/lost/redeliver", None),
     "burst": ("POST", "/api/worker/burst", None),
     "burst by GET": ("GET", "/api/worker/burst", None),
     "metrics": ("GET", "/metrics", None),
@@ -69,8 +73,13 @@ OF_ADA = (
 OPEN = {"health": 200, "live": 200, "docs": 200, "openapi": 200, "link": 403}
 REFUSED = dict.fromkeys(ROUTES, 401) | OPEN
 # The fake exports refuse every link and every file with 403: being asked is what counts.
-ALLOWED = dict.fromkeys(ROUTES, 200) | {"file": 403, "link": 403} | dict.fromkeys(EVENTS, 204)
-FOR_OPERATORS = {"queues": 403, "burst": 403, "burst by GET": 403, "metrics": 403}
+WRONG = {"deliveries": 400, "delivery": 404, "redeliver": 404}
+ALLOWED = (
+    dict.fromkeys(ROUTES, 200) | {"file": 403, "link": 403} | dict.fromkeys(EVENTS, 204) | WRONG
+)
+FOR_OPERATORS = {"queues": 403, "burst": 403, "burst by GET": 403, "metrics": 403} | dict.fromkeys(
+    WRONG, 403
+)
 WITHOUT_RIGHTS = dict.fromkeys(ROUTES, 403) | OPEN
 EXPECTED: dict[str, dict[str, int]] = {
     "nobody": REFUSED,
@@ -155,7 +164,12 @@ def test_matrix_names_every_route_of_the_application() -> None:
     """A new route must say here who may call it."""
     document = make_api(FakeSystem()).openapi()
     known = {
-        (method, path.partition("?")[0].replace("export-ada", "{exportId}"))
+        (
+            method,
+            path.partition("?")[0]
+            .replace("export-ada", "{exportId}")
+            .replace("/lost", "/{deliveryId}"),
+        )
         for method, path, _ in ROUTES.values()
     }
     known = {(method, re.sub("/status/[^/]+", "/status/{jobId}", path)) for method, path in known}
