@@ -15,6 +15,7 @@
     │   ├── ChildrenPending
     │   ├── ChildrenFailed
     │   └── JobFailed                     raised to whoever waits for a result
+    ├── QueueNotFound                     the caller: there is no queue of this name
     ├── QueueBusy                         the caller: jobs of the queue are being run
     ├── ResultTimeout (also TimeoutError) the caller: the job did not finish in time
     ├── LockError                         the worker: the job is no longer ours
@@ -43,6 +44,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime, timedelta
 
 
@@ -189,6 +191,19 @@ class JobFailed(JobError):
         self.reason = reason
         self.error_type = error_type
         self.traceback = traceback
+
+
+class QueueNotFound(OxcartError):
+    """A queue does not exist: nothing declares it, and nothing in Redis belongs to it.
+
+    Attributes:
+        queue: the name.
+    """
+
+    def __init__(self, *, queue: str, known: Sequence[str] = ()) -> None:
+        names = f"; known queues: {', '.join(known)}" if known else ""
+        super().__init__(f"queue {queue!r} does not exist{names}; nothing was changed")
+        self.queue = queue
 
 
 class QueueBusy(OxcartError):

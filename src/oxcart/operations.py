@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from oxcart._model.duration import Duration
 from oxcart._model.job import JobCounts
 from oxcart._model.registry import WorkerRecord
 from oxcart._model.states import JobState
 from oxcart.app import App
-from oxcart.errors import StoreError, StoreUnavailable
+from oxcart.errors import QueueNotFound, StoreError, StoreUnavailable
 from oxcart.exports.jobs import QUEUE as EXPORT_QUEUE
 from oxcart.mail.jobs import QUEUE as EMAIL_QUEUE
 from oxcart.queue import Queue
@@ -112,34 +113,90 @@ async def get_all_queue_status(
         )
 
 
-async def cleanup_old_jobs(app: App | None = None) -> CleanReport:
-    """Remove jobs that completed over a day ago and jobs that failed over a week ago.
+async def cleanup_old_jobs(
+    app: App | None = None,
+    *,
+    queues: Sequence[str] = QUEUES,
+    completed_age: Duration = "1d",
+    failed_age: Duration = "7d",
+) -> CleanReport:
+    """Remove old finished jobs: by default those completed over a day or failed over a week ago.
+
+    One call removes at most 10,000 jobs of each state of each queue.
+
+    Args:
+        app: whose queues; without it the environment's settings say.
+        queues: which; the built-in ones by default.
+        completed_age: how long ago jobs must have completed.
+        failed_age: how long ago jobs must have failed.
 
     Raises:
+        QueueNotFound: one of the queues does not exist; nothing was removed.
         StoreUnavailable: the server cannot be reached.
     """
     completed = failed = 0
     async with _opened(app) as open_app:
-        for name in QUEUES:
-            queue = open_app.queue(name)
-            old = await queue.clean("1d", limit=CLEAN_LIMIT, state=JobState.COMPLETED)
+        for queue in [await _existing(open_app, name) for name in queues]:
+            old = await queue.clean(completed_age, limit=CLEAN_LIMIT, state=JobState.COMPLETED)
             completed += len(old)
-            old = await queue.clean("7d", limit=CLEAN_LIMIT, state=JobState.FAILED)
+            old = await queue.clean(failed_age, limit=CLEAN_LIMIT, state=JobState.FAILED)
             failed += len(old)
     return CleanReport(completed_count=completed, failed_count=failed)
 
 
-async def retry_failed_jobs(queue: str, app: App | None = None) -> int:
-    """Put all failed jobs of a queue back to wait.
+async def retry_failed_jobs(queue: str, app: App | None = None, *, limit: int | None = None) -> int:
+    """Put the failed jobs of a queue back to wait, the earliest failed first; each runs once more.
+
+    Args:
+        queue: the queue.
+        app: whose queue; without it the environment's settings say.
+        limit: how many at the most; default: all that are kept.
 
     Returns:
         How many were put back.
 
     Raises:
+        QueueNotFound: the queue does not exist.
         StoreUnavailable: the server cannot be reached.
     """
     async with _opened(app) as open_app:
-        return await open_app.queue(queue).retry_all(JobState.FAILED)
+        found = await _existing(open_app, queue)
+        return await found.retry_all(JobState.FAILED, count=limit)
+
+
+async def retry_job(queue: str, job_id: str, app: App | None = None) -> None:
+    """Put one failed job back to wait.
+
+    Raises:
+        QueueNotFound: the queue does not exist.
+        JobNotFound: the job does not.
+        JobNotInState: the job has not failed.
+        StoreUnavailable: the server cannot be reached.
+    """
+    async with _opened(app) as open_app:
+        await (await _existing(open_app, queue)).retry(job_id)
+
+
+async def pause_queue(queue: str, app: App | None = None) -> None:
+    """Stop the jobs of a queue from being taken, by any worker.
+
+    Raises:
+        QueueNotFound: the queue does not exist.
+        StoreUnavailable: the server cannot be reached.
+    """
+    async with _opened(app) as open_app:
+        await (await _existing(open_app, queue)).pause()
+
+
+async def resume_queue(queue: str, app: App | None = None) -> None:
+    """Let the jobs of a queue be taken again.
+
+    Raises:
+        QueueNotFound: the queue does not exist.
+        StoreUnavailable: the server cannot be reached.
+    """
+    async with _opened(app) as open_app:
+        await (await _existing(open_app, queue)).resume()
 
 
 async def get_waiting_count(queue: str, app: App | None = None) -> int:
@@ -170,7 +227,21 @@ async def get_delayed_count(queue: str, app: App | None = None) -> int:
 
 async def _counts(queue: str, app: App | None) -> JobCounts:
     async with _opened(app) as open_app:
-        return await open_app.queue(queue).get_counts()
+        return await (await _existing(open_app, queue)).get_counts()
+
+
+async def _existing(app: App, name: str) -> Queue:
+    """The queue of a name, if there is one.
+
+    Raises:
+        QueueNotFound: no program declares it, and nothing in Redis belongs to it.
+    """
+    queue = app.queue(name)
+    known = sorted({*QUEUES, *(declared for declared, _ in app.registry)})
+    # A queue in SQS is known by its URL: one without is refused above.
+    if queue.broker == "redis" and name not in known and not await queue.exists():
+        raise QueueNotFound(queue=name, known=known)
+    return queue
 
 
 def _url_of(queues: Sequence[Queue]) -> str | None:

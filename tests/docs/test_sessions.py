@@ -20,6 +20,7 @@ SESSIONS = (
     "docs/how-to/move-a-node-worker.md",
     "docs/how-to/rate-limits-and-concurrency.md",
     "docs/how-to/schedule-jobs.md",
+    "docs/reference/cli.md",
 )
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 PARSE = """

@@ -25,6 +25,7 @@ PROGRAMS: dict[str, Needs] = {
     "all": Needs(mail=True, http=True, takes_jobs=True),
     "dev": Needs(mail=True, http=True, takes_jobs=True, is_for_development=True),
     "status": Needs(signing=False),
+    "queues": Needs(database=False, signing=False),
     "migrate": Needs(redis=False, signing=False),
     "exports": Needs(redis=False, signing=False),
     "keys": Needs(redis=False, signing=False),

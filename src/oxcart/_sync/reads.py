@@ -150,6 +150,10 @@ class QueueReads(QueueBase):
         """Wait until a job is finished and give what its handler returned; see ``Job.result``."""
         return wait_for_result(self._store, self._keys, job_id, timeout)
 
+    def exists(self) -> bool:
+        """Whether the queue has settings or jobs on the server; asking writes nothing."""
+        return self._store.run(reading.exists(self._keys))
+
     def is_paused(self) -> bool:
         """Whether the queue is paused."""
         return self._store.run(switching.is_paused(self._keys))

@@ -13,8 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from oxcart.cli import webhooks
-from oxcart.cli.keys import make_commands
+from oxcart.cli import keys, queues, webhooks
 from oxcart.errors import ConfigError, OxcartError, StoreUnavailable
 
 EXIT_FAILED = 1
@@ -396,5 +395,6 @@ def _leaves(error: BaseException) -> list[BaseException]:
     return [error]
 
 
-cli.add_typer(make_commands(_run), name="keys")
+cli.add_typer(keys.make_commands(_run), name="keys")
 cli.add_typer(webhooks.make_commands(_run), name="webhooks")
+queues.add_commands(cli, _run)

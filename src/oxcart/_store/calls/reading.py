@@ -21,7 +21,7 @@ from oxcart._wire.codec import (
     pairs,
     read_job,
 )
-from oxcart._wire.keys import LIST_STATES, QueueKeys
+from oxcart._wire.keys import LIST_STATES, STATE_SUFFIXES, QueueKeys
 
 T = TypeVar("T")
 
@@ -176,6 +176,12 @@ def server_time_ms() -> Call[int]:
         return int(reply[0]) * 1_000 + int(reply[1]) // 1_000
 
     return command(("TIME",), read)
+
+
+def exists(keys: QueueKeys) -> Call[bool]:
+    """Ask whether anything of a queue is there: its settings, its counter or a job."""
+    states = [keys.base + suffix for suffix in STATE_SUFFIXES.values()]
+    return command(("EXISTS", keys.meta, keys.id, keys.paused, *states), bool)
 
 
 def ping() -> Call[bool]:
