@@ -5,6 +5,8 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from oxcart._auth.api_keys import Scope
+from oxcart._auth.origins import SAFE_METHODS
+from oxcart.database.types import Role as UserRole
 from oxcart.database.users import User
 from oxcart.http.auth import Authenticator, Caller, Role
 from oxcart.http.bursts import Bursts
@@ -71,8 +73,16 @@ def _note(request: Request, caller: Caller) -> None:
     request.scope["oxcart.caller"] = caller.role.value
     request.scope["oxcart.user"] = caller.user.id if caller.user else None
     request.scope["oxcart.key"] = credential[:SHOWN_DIGITS] if credential else None
-    if caller.is_operator and request.scope["path"] not in _NOT_AUDITED:
+    if _is_audited(request, caller):
         record_for_audit(request)
+
+
+def _is_audited(request: Request, caller: Caller) -> bool:
+    """Whether an operator asks for anything, or an administrator for more than to read."""
+    if caller.is_operator:
+        return request.scope["path"] not in _NOT_AUDITED
+    is_administrator = caller.user is not None and caller.user.role == UserRole.ADMIN.value
+    return is_administrator and request.method not in SAFE_METHODS
 
 
 def record_for_audit(request: Request, **facts: object) -> None:

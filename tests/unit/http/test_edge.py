@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import httpx2
 import pytest
@@ -12,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 from tests.unit.http.conftest import REMOTE, Connect
 from tests.unit.http.fakes import (
     ADA,
+    BOB,
     OPERATOR_KEY,
     SERVICE_KEY,
     FakeSystem,
@@ -154,6 +156,19 @@ async def test_access_line_names_user_key_and_address(
     assert known["client"] == unknown["client"] == REMOTE[0]
     assert (unknown["user"], unknown["key"]) == (None, None)
     assert SERVICE_KEY not in caplog.text
+
+
+async def test_what_an_administrator_changes_is_recorded_for_audits(
+    system: FakeSystem, ada: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    system.users.known = (replace(ADA, role="ADMIN"), BOB)
+    caplog.set_level(logging.INFO, "oxcart")
+
+    await ada.get("/api/exports")
+    await ada.post("/api/exports", json={"type": "USER_DATA"})
+
+    (record,) = (record for record in caplog.records if record.name == "oxcart.audit")
+    assert (record.__dict__["method"], record.__dict__["user"]) == ("POST", ADA.id)
 
 
 async def test_operators_requests_and_reported_events_are_recorded_for_audits(
