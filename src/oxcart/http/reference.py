@@ -20,6 +20,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, select_autoescape
 from pydantic.json_schema import models_json_schema
 
+from oxcart.http.openapi_details import (
+    LINK_SCHEME,
+    TICKET_SCHEME,
+    add_details,
+    problem_examples,
+)
+from oxcart.http.openapi_examples import PARAMETERS
 from oxcart.http.problems import MEDIA_TYPE, Kind
 from oxcart.http.schemas import ExportRequest, WebhookEvent
 
@@ -41,6 +48,7 @@ _SECURITY_SCHEMES = {
         "Requests that change something must also come from a page of a trusted origin.",
     },
 }
+_SECURITY_SCHEMES |= {"ticket": TICKET_SCHEME, "signedLink": LINK_SCHEME}
 _PROBLEM_SCHEMA = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "error", "requestId"],
@@ -66,6 +74,7 @@ _USER_HEADER = {
     "required": False,
     "schema": {"type": "string"},
     "description": "The user that a key acts for.",
+    "example": PARAMETERS["X-Oxcart-User"],
 }
 
 
@@ -92,14 +101,16 @@ def complete_openapi(document: dict[str, Any]) -> dict[str, Any]:
     schemas["Problem"] = _PROBLEM_SCHEMA
     schemas.update(_request_schemas())
     components["securitySchemes"] = _SECURITY_SCHEMES
-    for path, _, operation in _operations(document):
+    for path, method, operation in _operations(document):
         operation["responses"].pop("422", None)
+        add_details(path, method, operation)
         operation["responses"]["default"] = _problem_response()
         if path not in _OPEN_PATHS:
             operation["security"] = [
                 *_KEYS,
                 *([{"siteSession": []}] if path.startswith(_USER_PREFIXES) else []),
-                *([{}] if path in _LINK_PATHS else []),
+                *([{"ticket": []}] if _takes_ticket(operation) else []),
+                *([{"signedLink": []}] if path in _LINK_PATHS else []),
             ]
             operation.setdefault("parameters", []).append(_USER_HEADER)
     return document
@@ -158,8 +169,15 @@ def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, 
 
 
 def _problem_response() -> dict[str, Any]:
-    schema = {"$ref": "#/components/schemas/Problem"}
-    return {"description": "A refusal, as RFC 9457", "content": {MEDIA_TYPE: {"schema": schema}}}
+    content = {
+        "schema": {"$ref": "#/components/schemas/Problem"},
+        "examples": problem_examples((Kind.NOT_FOUND, Kind.METHOD_NOT_ALLOWED)),
+    }
+    return {"description": "Any other refusal, as RFC 9457", "content": {MEDIA_TYPE: content}}
+
+
+def _takes_ticket(operation: dict[str, Any]) -> bool:
+    return any(parameter["name"] == "ticket" for parameter in operation.get("parameters", ()))
 
 
 def _shown(
@@ -170,13 +188,13 @@ def _shown(
         method=method.upper(),
         path=path,
         summary=operation.get("description") or operation["summary"],
-        needs_key="security" in operation and {} not in operation["security"],
+        needs_key="security" in operation,
         parameters=tuple(operation.get("parameters", ())),
         body=_schema_text(document, body) if body else None,
         answers=tuple(
             (status, answer["description"], _schema_text(document, answer))
             for status, answer in operation["responses"].items()
-            if status != "default"
+            if MEDIA_TYPE not in answer.get("content", {})
         ),
     )
 
