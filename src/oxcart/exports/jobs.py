@@ -10,6 +10,7 @@ from oxcart import Fail, JobContext, Retention, current_job, exponential
 from oxcart.errors import PayloadError, StoreError
 from oxcart.exports.datasets import DATASETS, dataset_of
 from oxcart.exports.errors import (
+    MAX_SHOWN_CHARS,
     BadFilter,
     ExportForbidden,
     UnknownExportType,
@@ -20,6 +21,8 @@ from oxcart.exports.payload import ExportPayload
 from oxcart.exports.records import ExportRecords
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from oxcart import App, FailedJob, Job, JsonValue, Queue
     from oxcart.database.engine import Database
     from oxcart.exports.exporter import ExportResult, Progress
@@ -32,6 +35,8 @@ log = logging.getLogger("oxcart.exports")
 QUEUE = "export"
 ATTEMPTS = 3
 TIMEOUT = "2h"
+MAX_SHOWN_FILTERS = 10
+"""How many filters that were ignored the log names."""
 _HOPELESS = (UnknownExportType, UnknownFilter, BadFilter, ExportForbidden)
 """Errors that another attempt would only repeat."""
 
@@ -112,6 +117,7 @@ class ExportJobs:
         if not record.is_open:
             # An attempt before this one got as far as the row and died before it could say so.
             return record.file_url or self._signer.file_url(record.id)
+        self._note_ignored(job, record.type, payload.filters or {})
         order = ExportOrder(
             export_id=record.id,
             user_id=record.user_id,
@@ -138,6 +144,13 @@ class ExportJobs:
         if record.type in DATASETS:
             key = key_of(record.id, dataset_of(record.type))
             await asyncio.to_thread(self._storage.delete, key)
+
+    def _note_ignored(self, job: JobContext, type_: str, filters: Mapping[str, JsonValue]) -> None:
+        ignored = dataset_of(type_).ignored(filters) if type_ in DATASETS else ()
+        if ignored and job.attempt == 1:
+            shown = [name[:MAX_SHOWN_CHARS] for name in ignored[:MAX_SHOWN_FILTERS]]
+            fact = {"job_id": job.job_id, "type": type_, "filters": shown}
+            log.info("export.filters_ignored", extra=fact)
 
     def _started(self, job: JobContext, payload: ExportPayload) -> ExportRecord:
         """Set the row PROCESSING and return it, or refuse a job that does not fit its row."""

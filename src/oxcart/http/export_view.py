@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from oxcart.exports.errors import ExportNotFound
+from oxcart.exports.reasons import PUT_BACK, reason_for_user
+from oxcart.http.live.job_view import Presentation
 from oxcart.http.schemas import ShownExport, shown_export
-from oxcart.observe.redaction import Redactor
 
 if TYPE_CHECKING:
     from oxcart import QueueEvent
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from oxcart.exports.service import ExportService
 
 REMOVED = "REMOVED"
-_NO_SECRETS = Redactor({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +32,35 @@ class ExportView:
     document: dict[str, Any]
     is_finished: bool
 
-    def shown(self, value: Any) -> Any:
-        """A value that the export's job reported."""
-        return _NO_SECRETS.shown(value)
+    def shown_progress(self, value: Any) -> dict[str, Any]:
+        """The progress that the export's job reported."""
+        return shown_progress(value)
+
+    def shown_reason(self, reason: Any) -> Any:
+        """Why the export's job failed, as the export's user may see it."""
+        return reason_for_user(str(reason))
 
     def gone(self, event: QueueEvent | None) -> ExportView:
         """The export once its row was deleted."""
         document = self.document | {"status": REMOVED, "fileUrl": None}
         return replace(self, state=REMOVED, document=document)
+
+
+def shown_progress(value: Any) -> dict[str, Any]:
+    """An export's progress: a number, as the site knows it, and the rest beside it."""
+    if isinstance(value, dict) and "percent" in value:
+        return {"progress": value["percent"], "progressDetails": value}
+    return {"progress": value}
+
+
+FOR_OPERATORS = Presentation(progress=shown_progress)
+"""How operators see the job of an export."""
+FOR_USERS = Presentation(
+    progress=shown_progress,
+    reason=lambda reason: reason_for_user(str(reason)),
+    delay_reason=lambda _: PUT_BACK,
+)
+"""How its user sees it: without the server's folders, hosts and connections."""
 
 
 def show_export(exports: ExportService, record: ExportRecord) -> ShownExport:

@@ -10,8 +10,9 @@ from starlette.responses import Response
 
 from oxcart.errors import StoreUnavailable
 from oxcart.exports.jobs import QUEUE as EXPORT_QUEUE
+from oxcart.http.export_view import FOR_OPERATORS, FOR_USERS
 from oxcart.http.live.following import not_found
-from oxcart.http.live.job_view import JobView, read_job
+from oxcart.http.live.job_view import PLAIN, JobView, Presentation, read_job
 from oxcart.mail.breaker import CircuitBreaker
 from oxcart.mail.jobs import QUEUE as EMAIL_QUEUE
 
@@ -46,7 +47,8 @@ class Jobs:
             StoreUnavailable: Redis does not answer.
         """
         queue = await self.find_queue(access, job_id)
-        view = await read_job(self._app, queue, job_id)
+        presentation = presentation_of(queue, access.caller)
+        view = await read_job(self._app, queue, job_id, presentation)
         if view is None:
             raise not_found()
         return view
@@ -76,6 +78,13 @@ class Jobs:
             if job is not None and may_see(access.caller, job):
                 return queue
         return None
+
+
+def presentation_of(queue: Queue, caller: Caller) -> Presentation:
+    """How the jobs of a built-in queue are shown to a caller."""
+    if queue.name != EXPORT_QUEUE:
+        return PLAIN
+    return FOR_OPERATORS if caller.is_operator else FOR_USERS
 
 
 def may_see(caller: Caller, job: Job[Any]) -> bool:

@@ -54,9 +54,9 @@ class ExportRequest(_Request):
 
 
 class ExportsQuery(BaseModel):
-    """Which of the caller's exports to list."""
+    """Which of the caller's exports to list. Other parameters are ignored, as in the old system."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     status: ExportStatus | None = None
     cursor: Annotated[str | None, Field(max_length=MAX_CURSOR_CHARS, pattern="^[!-~]+$")] = None
@@ -215,7 +215,10 @@ class JobAnswer(_Answer):
         default="", description="Why workers put the job back without running it."
     )
     returnvalue: Any = None
-    progress: Any
+    progress: Any = Field(description="Of an export: whole per cent.")
+    progress_details: Any = Field(
+        default=None, description="Of an export: percent, rows, total and phase."
+    )
     data: Any
 
 

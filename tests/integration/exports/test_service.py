@@ -40,7 +40,6 @@ async def finished(site: Site, type_: str = "ANALYTICS", user_id: str = "user_st
         ("user_pending", "MEMBERS", {"role": "ADMIN"}, ExportForbidden),
         ("user_student", "WIKI_PAGES", {"published": False}, ExportForbidden),
         ("user_admin", "MEMBERS", {"password": "x"}, UnknownFilter),
-        ("user_admin", "USER_DATA", {"userId": "user_student"}, UnknownFilter),
         ("user_admin", "WIKI_PAGES", {"published": "yes"}, BadFilter),
     ],
 )

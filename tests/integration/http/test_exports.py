@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+from tests.integration.exports.site import eventually
 from tests.integration.http.running import (
     ADA,
     BOB,
@@ -30,6 +31,7 @@ from tests.support import wait_until
 from oxcart.database.tables import export_job
 from oxcart.database.types import ExportStatus
 from oxcart.exports import ExportSweeper, LinkSigner, LocalStorage, signing_secret
+from oxcart.exports.reasons import FAILED
 from oxcart.http.problems import MEDIA_TYPE
 from oxcart.system import System, open_system
 
@@ -57,6 +59,43 @@ async def file(system: System, ada: httpx2.AsyncClient) -> tuple[httpx2.AsyncCli
     return ada, url
 
 
+async def test_trouble_of_the_server_is_told_to_operators_alone(
+    system: System, ada: httpx2.AsyncClient, operator: httpx2.AsyncClient
+) -> None:
+    """Also in the events of a stream, and while the job waits for its next attempt."""
+    folder = system.settings.data_dir / "exports"
+    folder.write_text("a file in the place of the folder")
+    export_id = await ask(ada)
+    path = f"/api/queues/status/{export_id}"
+
+    async def failed_once() -> bool:
+        return "failedReason" in (await ada.get(path)).json()
+
+    async with working(system):
+        await eventually(failed_once, what="the first attempt to fail")
+
+    assert (await ada.get(path)).json()["failedReason"] == FAILED
+    assert str(folder) in (await operator.get(path)).json()["failedReason"]
+
+
+async def test_what_the_old_system_ignored_is_ignored(
+    system: System, ada: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "oxcart.exports")
+    body = {"type": "ANALYTICS", "filters": {"userId": BOB, "from": "2026-01-01"}}
+    answer = await ada.post("/api/exports", json=body)
+    export_id = answer.json()["exportJob"]["id"]
+    async with working(system):
+        assert (await until_finished(ada, export_id))["state"] == "completed"
+
+    summary = (await ada.get(f"/api/exports/{export_id}/file")).json()
+    assert summary["userId"] == ADA
+    (told,) = (one for one in caplog.records if one.getMessage() == "export.filters_ignored")
+    assert told.__dict__["filters"] == ["userId", "from"]
+    listed = (await ada.get("/api/exports?page=2&_=1")).json()["exports"]
+    assert [export["id"] for export in listed] == [export_id]
+
+
 async def test_new_export_is_queued_under_its_own_id(
     system: System, ada: httpx2.AsyncClient
 ) -> None:
@@ -78,7 +117,8 @@ async def test_export_can_be_followed_to_its_file(system: System, ada: httpx2.As
         job = await until_finished(ada, export_id)
 
     assert job["state"] == "completed"
-    assert job["progress"]["percent"] == 100
+    assert job["progress"] == 100
+    assert job["progressDetails"]["phase"] == "done"
     assert job["data"]["userId"] == ADA
     assert job["finishedOn"] >= job["processedOn"] >= job["createdAt"]
     (listed,) = (await ada.get("/api/exports?status=COMPLETED")).json()["exports"]

@@ -75,9 +75,15 @@ def test_unknown_filter_is_refused_by_name_and_the_known_are_listed() -> None:
 
 
 @pytest.mark.parametrize("dataset", [USER_DATA, ANALYTICS])
-def test_exports_of_ones_own_data_have_no_filters(dataset: Any) -> None:
-    with pytest.raises(UnknownFilter, match="has no filters"):
-        dataset.check(user("ADMIN"), {"userId": "user_2"})
+def test_exports_of_ones_own_data_ignore_filters(dataset: Any) -> None:
+    """As the old system did; the rows are the asking user's whatever the filters say."""
+    filters: dict[str, Any] = {"userId": "user_2", "powerScore": {"gte": 5}, "ids": [1]}
+
+    dataset.check(user("STUDENT"), filters)
+
+    assert dataset.ignored(filters) == tuple(filters)
+    assert dataset.conditions(user("STUDENT"), filters) == []
+    assert MEMBERS.ignored(filters) == ()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from tests.unit.http.fakes import FakeApp, FakeQueue, FakeSystem, make_job
 
 from oxcart.errors import StoreUnavailable
+from oxcart.exports.reasons import FAILED, PUT_BACK
 from oxcart.http.auth import Caller, Role
 from oxcart.http.jobs import Jobs
 from oxcart.http.live.access import Access
@@ -41,7 +42,8 @@ async def test_finished_job_has_times_and_result(
     ada: httpx2.AsyncClient, system: FakeSystem
 ) -> None:
     times = {"processed_at_ms": 5, "finished_at_ms": 6}
-    system.app.put(make_job(return_value="/file", failed_reason="once", attempts_made=2, **times))
+    reason = "only the roles ADMIN and STAFF may export MEMBERS"
+    system.app.put(make_job(return_value="/file", failed_reason=reason, attempts_made=2, **times))
 
     shown = (await ada.get("/api/queues/status/export-ada")).json()
 
@@ -51,7 +53,24 @@ async def test_finished_job_has_times_and_result(
         shown["returnvalue"],
         shown["failedReason"],
         shown["attemptsMade"],
-    ) == (5, 6, "/file", "once", 2)
+    ) == (5, 6, "/file", reason, 2)
+
+
+async def test_user_sees_nothing_of_the_server_and_an_operator_all(
+    ada: httpx2.AsyncClient, operator: httpx2.AsyncClient, system: FakeSystem
+) -> None:
+    refused = 'connection to server at "10.0.0.7", port 5432 failed: Connection refused'
+    unknown = "no handler for job name 'USER_DATA' in this worker (it has: welcome)"
+    progress = {"percent": 42, "rows": 420, "total": 1000, "phase": "writing"}
+    system.app.put(make_job(failed_reason=refused, delay_reason=unknown, progress=progress))
+
+    shown = (await ada.get("/api/queues/status/export-ada")).json()
+    full = (await operator.get("/api/queues/status/export-ada")).json()
+
+    assert (shown["failedReason"], shown["delayReason"]) == (FAILED, PUT_BACK)
+    assert (full["failedReason"], full["delayReason"]) == (refused, unknown)
+    for document in (shown, full):
+        assert (document["progress"], document["progressDetails"]) == (42, progress)
 
 
 async def test_secrets_are_hidden_wherever_the_job_repeats_them(

@@ -80,7 +80,7 @@ async def _export(stage: Stage, progress: Progress, type_: str, user: str) -> De
     seconds = time.monotonic() - started_at
     path = await _download(stage, export["fileUrl"], export_id)
     rows = count_rows(path)
-    said = status["progress"]["rows"] if isinstance(status["progress"], dict) else None
+    said = status.get("progressDetails", {}).get("rows")
     return DeliveredExport(
         type=type_,
         path=path,
@@ -99,7 +99,7 @@ async def _follow(
         answer = await http.get(f"/api/queues/status/{job_id}")
         answer.raise_for_status()
         status: dict[str, Any] = answer.json()
-        reported = status.get("progress")
+        reported = status.get("progressDetails")
         if isinstance(reported, dict):
             progress.update(
                 bar,

@@ -108,7 +108,10 @@ class Dataset:
         if self.is_staff_only and not user.is_staff:
             raise ExportForbidden(f"only the roles ADMIN and STAFF may export {self.type}")
         known = {filter_.name: filter_ for filter_ in self.filters}
+        ignored = self.ignored(filters)
         for name, value in filters.items():
+            if name in ignored:
+                continue
             if name not in known:
                 raise UnknownFilter(name, type_=self.type, known=known)
             known[name].check(value)
@@ -116,6 +119,14 @@ class Dataset:
                 raise ExportForbidden(
                     f"only the roles ADMIN and STAFF may export {self.type} with {name} {value!r}"
                 )
+
+    def ignored(self, filters: Mapping[str, JsonValue]) -> tuple[str, ...]:
+        """Return the filters that are ignored: all of an export that has none.
+
+        It holds the asking user's own data, so ignoring a filter shows nothing to anybody else.
+        Where an export has filters, ignoring one would export more than was asked for.
+        """
+        return () if self.filters else tuple(filters)
 
     def check_owner(self, owner: User, role_at_export: str | None) -> None:
         """Refuse a finished file to an owner whose rights no longer cover what it holds.
@@ -138,7 +149,9 @@ class Dataset:
     def conditions(self, user: User, filters: Mapping[str, JsonValue]) -> list[ColumnElement[bool]]:
         """Return what rows must fulfil, for filters that were checked."""
         known = {filter_.name: filter_ for filter_ in self.filters}
-        conditions = [known[name].condition(value) for name, value in filters.items()]
+        ignored = self.ignored(filters)
+        asked = {name: value for name, value in filters.items() if name not in ignored}
+        conditions = [known[name].condition(value) for name, value in asked.items()]
         if self.public_rows is not None and not user.is_staff:
             conditions.append(self.public_rows)
         return conditions

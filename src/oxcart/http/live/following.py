@@ -79,8 +79,12 @@ class View(Protocol):
         """Whether nothing follows."""
         ...
 
-    def shown(self, value: Any) -> Any:
-        """A value that the job reported, its secrets hidden."""
+    def shown_progress(self, value: Any) -> dict[str, Any]:
+        """The progress that the job reported, its secrets hidden."""
+        ...
+
+    def shown_reason(self, reason: Any) -> Any:
+        """Why the job failed, as this client may see it."""
         ...
 
     def gone(self, event: QueueEvent | None) -> Self:
@@ -235,14 +239,14 @@ class _Stream(Generic[V]):
         if event.name == EventName.PROGRESS:
             if "data" not in event.data:  # too long to be kept for clients that come back
                 return []
-            progress = {"progress": self._view.shown(event.data["data"])}
+            progress = self._view.shown_progress(event.data["data"])
             return [ServerEvent(name="progress", id=event.id, data=progress)]
         state = state_after(event)
         if state is None or not self._are_states_events:
             return []
         data = {"state": str(state)}
         if "failedReason" in event.data:
-            data["failedReason"] = self._view.shown(event.data["failedReason"])
+            data["failedReason"] = self._view.shown_reason(event.data["failedReason"])
         return [ServerEvent(name="state", id=event.id, data=data)]
 
     async def react(self, item: QueueEvent | Notice | None) -> list[ServerEvent]:

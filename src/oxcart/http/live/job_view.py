@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from oxcart import EventName, JobState
 from oxcart.observe.redaction import Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from oxcart import App, Job, Queue, QueueEvent
 
@@ -27,6 +27,25 @@ _STATES: Mapping[str, JobState] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Presentation:
+    """How a job's reports are shown to a client, after its secrets are hidden.
+
+    Attributes:
+        progress: makes the members of the document from the progress.
+        reason: rewords why the job failed.
+        delay_reason: rewords why workers put the job back.
+    """
+
+    progress: Callable[[Any], dict[str, Any]] = lambda value: {"progress": value}
+    reason: Callable[[Any], Any] = lambda value: value
+    delay_reason: Callable[[Any], Any] = lambda value: value
+
+
+PLAIN = Presentation()
+"""Everything as the job reported it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobView:
     """A job at one moment.
 
@@ -34,32 +53,46 @@ class JobView:
         state: its state.
         document: what is shown of it.
         redactor: hides its secrets in what is reported later.
+        presentation: how its progress and reasons are shown to this client.
     """
 
     state: str
     document: dict[str, Any]
     redactor: Redactor
+    presentation: Presentation
 
     @property
     def is_finished(self) -> bool:
         """Whether the job has completed or failed for good."""
         return self.state in FINISHED
 
-    def shown(self, value: Any) -> Any:
-        """A value that the job reported, its secrets hidden."""
-        return self.redactor.shown(value)
+    def shown_progress(self, value: Any) -> dict[str, Any]:
+        """The progress that the job reported, its secrets hidden."""
+        return self.presentation.progress(self.redactor.shown(value))
+
+    def shown_reason(self, reason: Any) -> Any:
+        """Why the job failed, its secrets hidden."""
+        shown = self.redactor.shown(reason)
+        return None if shown is None else self.presentation.reason(shown)
 
     @classmethod
-    def of(cls, app: App, job: Job[Any], state: JobState) -> JobView:
+    def of(cls, app: App, job: Job[Any], state: JobState, presentation: Presentation) -> JobView:
         """Show a job."""
         definition = app.registry.get((job.queue, job.name))
         redactor = Redactor(job.data, definition.secrets if definition else ())
+        view = cls(
+            state=str(state),
+            document={},
+            redactor=redactor,
+            presentation=presentation,
+        )
+        delay_reason = None if state == JobState.ACTIVE else redactor.shown(job.delay_reason)
         optional = {
             "processedOn": job.processed_at_ms,
             "finishedOn": job.finished_at_ms,
-            "failedReason": redactor.shown(job.failed_reason),
+            "failedReason": view.shown_reason(job.failed_reason),
             "returnvalue": redactor.shown(job.return_value),
-            "delayReason": None if state == JobState.ACTIVE else redactor.shown(job.delay_reason),
+            "delayReason": delay_reason and presentation.delay_reason(delay_reason),
         }
         document = {
             "id": job.id,
@@ -68,10 +101,10 @@ class JobView:
             "createdAt": job.created_at_ms,
             **{name: value for name, value in optional.items() if value is not None},
             "attemptsMade": job.attempts_made,
-            "progress": redactor.shown(job.progress),
+            **view.shown_progress(job.progress),
             "data": redactor.shown(job.data),
         }
-        return cls(state=str(state), document=document, redactor=redactor)
+        return replace(view, document=document)
 
     def gone(self, event: QueueEvent | None) -> JobView:
         """The job once it is removed; the event is the last one, if it was seen."""
@@ -80,13 +113,15 @@ class JobView:
         changes = {
             "state": state,
             "returnvalue": self.redactor.shown(data.get("returnvalue")),
-            "failedReason": self.redactor.shown(data.get("failedReason")),
+            "failedReason": self.shown_reason(data.get("failedReason")),
         }
         known = {name: value for name, value in changes.items() if value is not None}
-        return JobView(state=state, document=self.document | known, redactor=self.redactor)
+        return replace(self, state=state, document=self.document | known)
 
 
-async def read_job(app: App, queue: Queue, job_id: str) -> JobView | None:
+async def read_job(
+    app: App, queue: Queue, job_id: str, presentation: Presentation = PLAIN
+) -> JobView | None:
     """Read a job and its state; ``None`` if there is none.
 
     Raises:
@@ -96,7 +131,9 @@ async def read_job(app: App, queue: Queue, job_id: str) -> JobView | None:
     if job is None:
         return None
     state = await queue.get_state(job_id)
-    return None if state == JobState.UNKNOWN else JobView.of(app, job, state)  # removed meanwhile
+    if state == JobState.UNKNOWN:  # removed meanwhile
+        return None
+    return JobView.of(app, job, state, presentation)
 
 
 def state_after(event: QueueEvent) -> JobState | None:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from oxcart.http.live.feeds import Feeds
 from oxcart.http.live.following import Follower, Intervals, View, has_ended, not_found
-from oxcart.http.live.job_view import JobView, read_job
+from oxcart.http.live.job_view import PLAIN, JobView, Presentation, read_job
 from oxcart.http.live.sse import EventStream, cancelled_when_gone
 
 if TYPE_CHECKING:
@@ -44,11 +44,13 @@ class LiveUpdates:
         self.intervals = intervals or Intervals()
         self.feeds = Feeds()
 
-    def of_job(self, queue: Queue, job_id: str) -> Follower[JobView]:
+    def of_job(
+        self, queue: Queue, job_id: str, presentation: Presentation = PLAIN
+    ) -> Follower[JobView]:
         """Follow a job as its queue shows it."""
         return Follower(
             lambda after: self.feeds.follow(queue, job_id, after=after),
-            partial(read_job, self._app, queue, job_id),
+            partial(read_job, self._app, queue, job_id, presentation),
             intervals=self.intervals,
         )
 

@@ -16,6 +16,7 @@ from oxcart.http.dependencies import (
     CurrentTickets,
     user_of,
 )
+from oxcart.http.jobs import presentation_of
 from oxcart.http.live.access import Access
 from oxcart.http.live.sse import MEDIA_TYPE
 from oxcart.http.routes.exports import ExportId, export_follower
@@ -44,7 +45,7 @@ async def job_events(
 ) -> Response:
     """Send a job's events as they happen (server-sent events), to its owner or an operator."""
     queue = await jobs.find_queue(access, job_id)
-    follower = live.of_job(queue, job_id)
+    follower = live.of_job(queue, job_id, presentation_of(queue, access.caller))
     return live.stream(request, follower, caller=access.counted_as, longest=access.seconds_left)
 
 

@@ -18,7 +18,7 @@ from oxcart.http.dependencies import (
     StatusReader,
     record_for_audit,
 )
-from oxcart.http.jobs import json_response
+from oxcart.http.jobs import json_response, presentation_of
 from oxcart.http.problems import Kind, ProblemError
 from oxcart.http.schemas import JobAnswer, JobQuery, QueuesAnswer, Success, WebhookEvent
 from oxcart.system import System
@@ -53,7 +53,7 @@ async def job_status(
     queue = await jobs.find_queue(access, job_id)
     view = await live.wait(
         request,
-        live.of_job(queue, job_id),
+        live.of_job(queue, job_id, presentation_of(queue, access.caller)),
         caller=access.counted_as,
         known_state=query.state,
         seconds=query.wait,
