@@ -15,6 +15,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 
 import pytest
+import redis
 from tests.integration.mail.faulty_server import FaultyServer
 
 from oxcart import App, Job, JsonValue, exponential
@@ -227,6 +228,24 @@ async def test_what_is_dangerous_is_refused_by_name(app: App, server: FaultyServ
         assert reason in caught.value.reason, what
         assert (await jobs[what].refresh()).attempts_made == 1, what
     assert not server.commands
+
+
+async def test_title_that_javascript_cut_inside_an_emoji_is_sent(
+    app: App, server: FaultyServer, valkey: redis.Redis, prefix: str
+) -> None:
+    """``JSON.stringify`` escapes the half that is left, which msgspec alone does not read."""
+    queue = app.queue("email")
+    await queue.pause()
+    job = await add(app, Case(name="notification", metadata=note(title="EMOJI")), "j1")
+    text = valkey.hget(f"{prefix}:email:j1", "data")
+    assert isinstance(text, bytes)
+    valkey.hset(f"{prefix}:email:j1", "data", text.replace(b"EMOJI", rb"a\ud83d"))
+
+    await queue.resume()
+    await job.result()
+
+    (received,) = server.messages
+    assert message_from_bytes(received.content, policy=policy.SMTP)["Subject"] == "a\ufffd"
 
 
 async def test_one_refused_recipient_of_two_does_not_keep_the_mail_from_the_other(
