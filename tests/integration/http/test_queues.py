@@ -64,7 +64,7 @@ async def test_email_job_is_not_shown_to_the_user_whom_it_is_sent_to(
     [
         "1", "0", "-1", "999999999999999999999999", "wait", "active", "meta", "events", "stalled",
         "export", "repeat", "repeat:x", "1:logs", "id", "*", "[a-z]", "{x}", "%00", "%0d%0a",
-        "%ff", "x" * 10_000, "..", "%2e%2e", "a%2Fb", "'", "\\", "\u2028", "🎓",
+        "%ff", "x" * 10_000, "%2e%2e", "a%2Fb", "'", "\\", "\u2028", "🎓",
     ],
 )  # fmt: skip
 async def test_id_that_names_no_job_is_a_404(
