@@ -168,6 +168,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What each endpoint's webhooks are signed with, as ``name=whsec_…``; several to rotate."""
     webhook_events: tuple[str, ...] = ()
     """Which events each endpoint gets, as ``name=export.*``; without it ``export.*``."""
+    webhook_jobs: tuple[str, ...] = ()
+    """Queues, as ``queue`` or ``queue:name``, the ends of whose jobs are reported."""
     webhook_allowed_hosts: tuple[str, ...] = ()
     """Internal hosts and networks that webhooks may be sent to, also by plain http."""
     webhook_waits: tuple[str, ...] = ()
@@ -243,9 +245,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def queue_places(self) -> dict[str, int]:
         """How many jobs of each built-in queue a worker runs at a time."""
         places = {"email": self.email_concurrency, "export": self.export_concurrency}
-        if self.webhook_endpoints:
-            places["webhook"] = self.webhook_concurrency
-        return places
+        return places | ({"webhook": self.webhook_concurrency} if self.webhook_endpoints else {})
 
     @property
     def sender(self) -> str:
@@ -342,6 +342,7 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "webhook_endpoints": ("OXCART_WEBHOOK_ENDPOINTS",),
     "webhook_secrets": ("OXCART_WEBHOOK_SECRETS",),
     "webhook_events": ("OXCART_WEBHOOK_EVENTS",),
+    "webhook_jobs": ("OXCART_WEBHOOK_JOBS",),
     "webhook_allowed_hosts": ("OXCART_WEBHOOK_ALLOWED_HOSTS",),
     "webhook_waits": ("OXCART_WEBHOOK_WAITS",),
     "webhook_incoming_secrets": ("OXCART_WEBHOOK_INCOMING_SECRETS",),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from oxcart.database.types import ExportStatus
 from oxcart.webhooks.addresses import AddressPolicy
 from oxcart.webhooks.endpoints import parse_endpoints
+from oxcart.webhooks.job_events import WatchedQueue
 from oxcart.webhooks.outbox import WebhookEvent, WebhookOutbox, iso
 from oxcart.webhooks.schedule import DEFAULT_WAITS, RetrySchedule
 from oxcart.webhooks.service import Webhooks
@@ -43,6 +44,7 @@ def open_webhooks(settings: Settings, app: App, database: Database) -> Webhooks:
         endpoints,
         policy,
         schedule=RetrySchedule.parse(settings.webhook_waits or DEFAULT_WAITS),
+        watched=WatchedQueue.parse_all(settings.webhook_jobs),
         keep=timedelta(days=settings.webhook_keep_days),
     )
 

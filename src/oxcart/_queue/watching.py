@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from oxcart._model.duration import Duration, to_ms
 from oxcart._model.json import JsonValue
 from oxcart._model.registry import RegisteredWorker
@@ -9,10 +11,12 @@ from oxcart._model.states import JobState, finished_state
 from oxcart._model.watching import Metrics, QueueAnomalies, QueueFigures, QueueMeta, WorkerInfo
 from oxcart._queue.base import QueueBase
 from oxcart._settings.values import mask_url
-from oxcart._store.calls import registry, watching
+from oxcart._store.calls import reading, registry, watching
 from oxcart._wire.codec import encode_json
-from oxcart._wire.events import EVENT_FIELD, EventName
+from oxcart._wire.events import EVENT_FIELD, EventName, QueueEvent, read_event
 from oxcart.errors import ConfigError
+
+_EVENT_ID = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?")
 
 
 class QueueWatching(QueueBase):
@@ -98,6 +102,25 @@ class QueueWatching(QueueBase):
             )
         texts = {key: _text(key, value) for key, value in fields.items()}
         return await self._store.run(watching.publish_event(self._keys, name, texts))
+
+    async def get_events(self, *, after: str = "0", count: int = 500) -> list[QueueEvent]:
+        """Read events that the queue's stream keeps, oldest first, without waiting for new ones.
+
+        ``QueueEvents`` waits for them.
+
+        Args:
+            after: the id of the event to go on after; ``"0"``: from the oldest one kept.
+            count: how many at most, from 1.
+
+        Raises:
+            ConfigError: ``after`` is not an event's id, or ``count`` is below 1.
+        """
+        if not _EVENT_ID.fullmatch(after):
+            raise ConfigError(f"after is {after!r}; it must be an event's id, such as '0' or '5-1'")
+        if count < 1:
+            raise ConfigError(f"count is {count}; it must be 1 or more")
+        found = await self._store.run(reading.events_after(self._keys, after, count))
+        return [read_event(entry_id, fields) for entry_id, fields in found]
 
     async def trim_events(self, max_length: int) -> int:
         """Remove the oldest events from the queue's stream, in bounded steps.

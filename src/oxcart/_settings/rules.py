@@ -134,6 +134,7 @@ def webhook_problems(settings: Settings) -> Iterator[Problem]:
     from oxcart.webhooks.endpoints import parse_endpoints
     from oxcart.webhooks.schedule import RetrySchedule
 
+    yield from _watched_problems(settings)
     hosts, policy = settings.webhook_allowed_hosts, AddressPolicy()
     try:
         policy = AddressPolicy.parse(hosts, is_development=not settings.is_production)
@@ -159,6 +160,14 @@ def webhook_problems(settings: Settings) -> Iterator[Problem]:
             "OXCART_WEBHOOK_ENDPOINTS",
             "is set and OXCART_BROKER is 'sqs': webhooks are delivered by workers, through Redis",
         )
+
+
+def _watched_problems(settings: Settings) -> Iterator[Problem]:
+    for item in settings.webhook_jobs:
+        queue, separator, name = item.partition(":")
+        if not queue or (separator and not name) or queue == "webhook":
+            text = f"has {item!r}: it wants queue or queue:name, and not the queue webhook itself"
+            yield Problem("OXCART_WEBHOOK_JOBS", text)
 
 
 def redis_problems(settings: Settings) -> Iterator[Problem]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from oxcart import JobState
 
 if TYPE_CHECKING:
+    from oxcart.webhooks.job_events import JobEvents
     from oxcart.webhooks.jobs import DeliveryJobs
     from oxcart.webhooks.records import DeliveryRecords
 
@@ -37,6 +38,7 @@ class Relay:
     Args:
         jobs: queues the deliveries.
         records: the rows.
+        job_events: writes messages for jobs that end, if any are reported.
         interval: between two looks at the outbox.
         overdue_after: how late an attempt must be before its job is looked for.
         overdue_interval: between two looks for lost jobs.
@@ -47,6 +49,7 @@ class Relay:
         self,
         jobs: DeliveryJobs,
         records: DeliveryRecords,
+        job_events: JobEvents | None = None,
         *,
         interval: timedelta = INTERVAL,
         overdue_after: timedelta = OVERDUE_AFTER,
@@ -55,6 +58,7 @@ class Relay:
     ) -> None:
         self._jobs = jobs
         self._records = records
+        self._job_events = job_events
         self._interval_seconds = interval.total_seconds()
         self._overdue_after = overdue_after
         self._overdue_every = _Every(overdue_interval)
@@ -120,6 +124,8 @@ class Relay:
     async def _work(self) -> None:
         if self._overdue_every.is_due():
             await self.recover()
+        if self._job_events is not None:
+            await self._job_events.look()
         await self.look()
         if self._prune_every.is_due():
             await self.prune()

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from oxcart.webhooks.client import WebhookClient
+from oxcart.webhooks.job_events import JobEvents
 from oxcart.webhooks.jobs import DeliveryJobs
 from oxcart.webhooks.outbox import WebhookOutbox
 from oxcart.webhooks.records import DeliveryRecords
@@ -14,13 +15,14 @@ from oxcart.webhooks.relay import KEEP, Relay
 from oxcart.webhooks.schedule import RetrySchedule
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from datetime import timedelta
 
     from oxcart import App
     from oxcart.database.engine import Database
     from oxcart.webhooks.addresses import AddressPolicy
     from oxcart.webhooks.endpoints import Endpoints
+    from oxcart.webhooks.job_events import WatchedQueue
 
 
 class Webhooks:
@@ -33,6 +35,7 @@ class Webhooks:
         policy: which addresses may be reached.
         schedule: the waits between attempts.
         keep: for how long deliveries that ended are kept.
+        watched: the queues the ends of whose jobs are reported.
         client: sends the messages; by default one with the policy.
 
     Attributes:
@@ -40,6 +43,7 @@ class Webhooks:
         outbox: writes messages in the caller's transaction.
         records: the deliveries and their log.
         jobs: the delivery job.
+        job_events: writes messages for jobs that end.
         relay: moves deliveries from the database to the queue.
     """
 
@@ -52,6 +56,7 @@ class Webhooks:
         *,
         schedule: RetrySchedule | None = None,
         keep: timedelta = KEEP,
+        watched: Sequence[WatchedQueue] = (),
         client: WebhookClient | None = None,
     ) -> None:
         self.endpoints = endpoints
@@ -64,7 +69,8 @@ class Webhooks:
             client=client or WebhookClient(policy),
             schedule=schedule or RetrySchedule.parse(),
         )
-        self.relay = Relay(self.jobs, self.records, keep=keep)
+        self.job_events = JobEvents(app, database, self.outbox, watched)
+        self.relay = Relay(self.jobs, self.records, self.job_events, keep=keep)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -34,6 +34,8 @@ def test_endpoint_with_a_secret_is_enough() -> None:
         ("OXCART_WEBHOOK_EVENTS", "other=export.*", "'other' has an event"),
         ("OXCART_WEBHOOK_ALLOWED_HOSTS", "10.0.0.0/99", "not a host name"),
         ("OXCART_WEBHOOK_WAITS", "soon", "soon"),
+        ("OXCART_WEBHOOK_JOBS", "images:", "queue:name"),
+        ("OXCART_WEBHOOK_INCOMING_SECRETS", "whsec_x", "base64"),
     ],
 )
 def test_setting_that_cannot_work_is_named(variable: str, text: str, says: str) -> None:

@@ -158,6 +158,17 @@ def first_event_id(keys: QueueKeys) -> Call[str | None]:
     return command(("XRANGE", keys.events, "-", "+", "COUNT", 1), read)
 
 
+def events_after(
+    keys: QueueKeys, after: str, count: int
+) -> Call[list[tuple[bytes, dict[bytes, bytes]]]]:
+    """The stream's first entries behind an id, oldest first."""
+
+    def read(reply: list[Any]) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        return [(entry_id, mapping_of(fields)) for entry_id, fields in reply]
+
+    return command(("XRANGE", keys.events, f"({after}", "+", "COUNT", count), read)
+
+
 def last_events(
     keys: QueueKeys, count: int, *, until: str = "+"
 ) -> Call[list[tuple[bytes, dict[bytes, bytes]]]]:
