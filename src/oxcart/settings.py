@@ -50,13 +50,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Path = Path(".oxcart")
     """Folder of the embedded Valkey, the SQLite file, the development mailbox and the exports."""
     redis_url: RedisUrl | None = None
-    """Redis or Valkey: one server, a cluster or Sentinels; without it a private Valkey is started
-    in ``data_dir``."""
+    """Redis or Valkey: a server, a cluster or Sentinels; default: a private one in ``data_dir``."""
     redis_connect_seconds: Seconds = 0.5
     """How long a connection to the server may take to be made."""
     redis_command_seconds: Seconds | None = None
-    """How long the server may be silent while a command is sent or its reply arrives; without it 5,
-    in the API 2."""
+    """How long the server may be silent during a command; without it 5, in the API 2."""
     prefix: str = "bull"
     """Prefix of every key, as BullMQ's."""
     broker: Literal["redis", "sqs"] = "redis"
@@ -78,6 +76,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """``auto``: implicit on port 465, none on loopback, else STARTTLS (required)."""
     smtp_check_seconds: Seconds = 30
     """The longest time between two checks of an SMTP server that takes no mail at all."""
+    emails_per_recipient: NotNegative = 100
+    """How many e-mails a recipient gets within an hour; 0: any number."""
 
     app_name: str = "Cofactor Club"
     app_url: WebUrl = "http://localhost:3000"
@@ -111,8 +111,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     session_user_claim: str = "sub"
     """The claim of a session token that holds the user's id, or ``email``."""
     trusted_origins: tuple[str, ...] = ()
-    """Origins beside those of ``app_url`` and ``api_url`` whose pages may use a session cookie to
-    change something."""
+    """Origins beside ``app_url`` and ``api_url`` whose pages may change something by a cookie."""
     signing_secret: str | None = None
     """Signs download links; made and kept in ``data_dir`` in development."""
     max_body_bytes: Positive = 1_048_576
@@ -129,8 +128,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     link_seconds: Positive = 3600
     """How long a signed download link is good for."""
     files_url: WebUrl | None = None
-    """Where browsers reach the files of exports: the site, if it passes their path on to the API;
-    without it the API's own URL."""
+    """Where browsers reach the files of exports, such as the site; default: the API's own URL."""
     file_links: Literal["session", "signed"] = "session"
     """What the URL in an export's row needs: the user's session or key, or nothing, because it is
     signed for as long as the file is kept."""
@@ -146,6 +144,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Where finished exports are kept; without it ``data_dir``/exports."""
     export_days: Days = 7
     """For how many days a finished export's file is kept; 0: until its user is deleted."""
+    outbox: Literal["own", "all"] = "own"
+    """Which rows without a job the outbox queues: those that oxcart made, or the site's as well."""
     email_concurrency: Positive = 5
     export_concurrency: Positive = 2
     grace_seconds: Positive = 30
@@ -297,6 +297,8 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "smtp_from": ("SMTP_FROM",),
     "smtp_tls": ("OXCART_SMTP_TLS",),
     "smtp_check_seconds": ("OXCART_SMTP_CHECK_SECONDS",),
+    "emails_per_recipient": ("OXCART_EMAILS_PER_RECIPIENT",),
+    "outbox": ("OXCART_OUTBOX",),
     "app_name": ("OXCART_APP_NAME",),
     "app_url": ("NEXTAUTH_URL", "APP_URL"),
     "mail_templates": ("OXCART_MAIL_TEMPLATES",),

@@ -82,6 +82,24 @@ class QueueLimits(QueueBase):
             return int(left_ms)
         return int(left_ms) if started >= most else 0
 
+    def count_use(self, name: str, use: str, limit: RateLimit) -> float | None:
+        """Count one use of a name, unless it was used as often as it may be in the time before.
+
+        For limits by customer, recipient or address, over all workers: the handler counts the use
+        under its job's id before it acts, so that a further attempt is not counted again.
+
+        Args:
+            name: what is limited; kept as a hash.
+            use: the use; one that was counted within the window is not counted again.
+            limit: how many uses in how long a time; the window moves with the time.
+
+        Returns:
+            ``None`` if there was room, else for how many seconds there is none.
+        """
+        call = limits.count_use(self._keys, name, use, limit, clock=self._clock)
+        wait_ms = self._store.run(call)
+        return wait_ms / 1_000 if wait_ms else None
+
     def get_deduplication_job_id(self, deduplication_id: str) -> str | None:
         """The id of the job that holds a deduplication id."""
         return self._store.run(limits.get_deduplication_holder(self._keys, deduplication_id))

@@ -8,8 +8,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
 
-from oxcart import App, Fail, GiveBack, JobDefinition, Retention, current_job, exponential
-from oxcart.errors import ConfigError, PayloadError
+from oxcart import (
+    App,
+    Fail,
+    GiveBack,
+    JobDefinition,
+    RateLimit,
+    Retention,
+    current_job,
+    exponential,
+)
+from oxcart.errors import ConfigError, PayloadError, StoreError
 from oxcart.mail.errors import SmtpError, SmtpRefused, SmtpTemporary
 from oxcart.mail.letterhead import Letterhead
 from oxcart.mail.messages import build_message, cuts_of
@@ -21,6 +30,7 @@ from oxcart.mail.payloads import (
     VerificationPayload,
     WelcomePayload,
 )
+from oxcart.mail.recipients import parse_recipients
 from oxcart.mail.smtp_breaker import LONGEST_WAIT_S, SmtpBreaker
 from oxcart.mail.templates import EmailTemplates, built_in_templates, load_templates
 from oxcart.mail.validity import expired_reason
@@ -68,7 +78,10 @@ class EmailJobs:
         app_url: str,
         sender: str,
         templates: EmailTemplates | None = None,
+        recipient_limit: int = 0,
     ) -> None:
+        self._app = app
+        self._recipient_limit = recipient_limit
         self.letterhead = Letterhead(
             app_name=app_name,
             app_url=app_url,
@@ -92,6 +105,7 @@ class EmailJobs:
             app_url=settings.app_url,
             sender=settings.sender,
             templates=load_templates(settings.mail_templates),
+            recipient_limit=settings.emails_per_recipient,
         )
 
     @asynccontextmanager
@@ -212,6 +226,10 @@ class EmailJobs:
         if expired is not None:
             log.warning("email.expired", extra=facts | {"reason": expired})
             raise Fail(expired)
+        over_limit = await self._over_limit_reason(payload)
+        if over_limit is not None:
+            log.warning("email.limit_reached", extra=facts | {"reason": over_limit})
+            raise Fail(over_limit)
         job.ensure_lock()
         try:
             await self._send(message)
@@ -223,6 +241,27 @@ class EmailJobs:
             raise
         log.info("email.sent", extra=facts)
         return str(message["Message-ID"])
+
+    async def _over_limit_reason(self, payload: EmailPayload) -> str | None:
+        """Return why a recipient gets no further mail for now; ``None`` if it may have this one."""
+        queue = self._app.queue(QUEUE)
+        if not self._recipient_limit or queue.broker != "redis":
+            return None
+        limit = RateLimit(max=self._recipient_limit, per="1h")
+        for recipient in parse_recipients(payload.to_email, what="toEmail"):
+            name = f"recipient:{recipient.addr_spec.lower()}"
+            try:
+                wait_s = await queue.count_use(name, current_job().job_id, limit)
+            except StoreError as error:
+                # Mails are not kept back by a server that answers no questions just now.
+                log.debug("email.limit_not_checked", extra={"reason": str(error)})
+                return None
+            if wait_s is not None:
+                return (
+                    f"not sent: {limit.max} e-mails were sent to a recipient within an hour, as "
+                    "many as OXCART_EMAILS_PER_RECIPIENT allows"
+                )
+        return None
 
     async def _send(self, message: EmailMessage) -> None:
         """Send a message.

@@ -317,3 +317,37 @@ async def test_mail_that_outlived_its_code_is_not_sent(
     else:
         await job.result()
     assert len(server.messages) == (0 if is_late else 1)
+
+
+async def test_recipient_gets_no_more_mails_in_an_hour_than_the_limit(
+    app: App, server: FaultyServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Attempts of one job count once; other recipients are not concerned."""
+    jobs = EmailJobs(
+        app,
+        app_name="Club",
+        app_url="https://club.example",
+        sender="no-reply@club.example",
+        recipient_limit=2,
+    )
+    queue = app.queue("email")
+    server.fault(CONTENT, "451 4.3.0 later")  # the first job needs a second attempt
+
+    async def result_of(address: str) -> object:
+        data = make_wire_data("welcome") | {"toEmail": address}
+        return await (await queue.add("welcome", data, **NODE_OPTIONS)).result()
+
+    settings = SmtpSettings(host=server.host, port=server.port, tls=TlsMode.NONE)
+    async with SmtpTransport(settings) as jobs.transport, running_worker(app):
+        await result_of("Ada@example.com")
+        await result_of("ada@Example.com")
+        with pytest.raises(JobFailed, match="not sent: 2 e-mails were sent to a recipient"):
+            await result_of("ada@example.com")
+        with pytest.raises(JobFailed, match="OXCART_EMAILS_PER_RECIPIENT"):
+            await result_of("bob@example.com, ada@example.com")
+        await result_of("carol@example.com")
+
+    assert len(server.messages) == 3
+    lines = [each for each in caplog.records if each.message == "email.limit_reached"]
+    assert len(lines) == 2
+    assert not any("example.com" in str(line.__dict__) for line in lines)

@@ -5,12 +5,15 @@ Source: wire format, sections 2.3, 7.3 and 7.13.
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
+from oxcart._model.clock import Clock
 from oxcart._model.links import RateLimit
 from oxcart._store.call import Call, command, script_call
 from oxcart._wire.keys import QueueKeys
 
+USES_HASH_LENGTH = 32
 MANUAL_LIMIT = 2**53 - 1
 """What the limiter key holds while a queue is held back on purpose."""
 
@@ -74,6 +77,19 @@ def release_deduplication_id(keys: QueueKeys, deduplication_id: str, job_id: str
         (keys.deduplication(deduplication_id),),
         (job_id,),
         lambda reply: reply == 1,
+        is_repeatable=True,
+    )
+
+
+def count_use(keys: QueueKeys, name: str, use: str, limit: RateLimit, *, clock: Clock) -> Call[int]:
+    """Count one use of a name; answers 0, or for how many ms there is no room for another one."""
+    # Hashed: the names of keys are shown by many tools, and this one may be an address.
+    hashed = hashlib.sha256(name.encode(errors="replace"), usedforsecurity=False).hexdigest()
+    return script_call(
+        "count_use",
+        (keys.private("uses", hashed[:USES_HASH_LENGTH]),),
+        (clock.now_ms(), use, limit.max, limit.per_ms),
+        int,
         is_repeatable=True,
     )
 
