@@ -206,7 +206,7 @@ def build_system(
             jobs=export_jobs, records=records, storage=storage, signer=signer, keep_for=keep_for
         ),
         email_jobs=email_jobs,
-        outbox=Outbox(jobs=export_jobs, records=records),
+        outbox=Outbox(jobs=export_jobs, records=records, adopts_all=settings.outbox == "all"),
         sweeper=ExportSweeper(database, storage, keep_for=keep_for),
         broker=broker,
         webhooks=webhooks,

@@ -70,6 +70,7 @@ class Outbox:
         waiting_for: how old a PENDING row must be.
         running_for: how long ago a PROCESSING row's last attempt must have begun.
         batch: how many rows are looked at at a time; the next look goes on behind them.
+        adopts_all: queue rows that the site's own code made too; their filters are not known.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Outbox:
         waiting_for: timedelta = WAITING_FOR,
         running_for: timedelta = RUNNING_FOR,
         batch: int = BATCH,
+        adopts_all: bool = False,
     ) -> None:
         self._jobs = jobs
         self._records = records
@@ -88,6 +90,7 @@ class Outbox:
         self._waiting_for = waiting_for
         self._running_for = running_for
         self._batch = batch
+        self._adopts_all = adopts_all
         self._after: Position | None = None
         self._is_troubled = False
         self._skipped: set[str] = set()
@@ -131,6 +134,8 @@ class Outbox:
         try:
             state = await self._jobs.queue.get_state(record.id)
             if state is JobState.UNKNOWN:
+                if not (record.is_own or self._adopts_all):
+                    return Outcome.LEFT
                 return await self._queue(record)
             if state in (JobState.COMPLETED, JobState.FAILED):
                 return await self._settle(record, state)

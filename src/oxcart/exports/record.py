@@ -45,6 +45,11 @@ class ExportRecord:
     """The user's role when the file was written; it decided which rows are in the file."""
 
     @property
+    def is_own(self) -> bool:
+        """Whether oxcart made the row; rows of the site itself have no filters, not even none."""
+        return self.filters is not None
+
+    @property
     def is_open(self) -> bool:
         """Whether there is still something to come."""
         return self.status in (ExportStatus.PENDING, ExportStatus.PROCESSING)

@@ -277,7 +277,7 @@ def _pending(user_id: str, type_: str, filters: Mapping[str, JsonValue] | None) 
         type=type_,
         status=ExportStatus.PENDING,
         created_at=_now(),
-        filters=dict(filters) if filters else None,
+        filters=dict(filters or {}),  # never NULL: that is how own rows are known
     )
 
 

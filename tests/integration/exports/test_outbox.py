@@ -42,7 +42,7 @@ async def running(outbox: Outbox) -> AsyncIterator[None]:
 
 
 async def insert_rows(site: Site, count: int = 1, **changes: object) -> list[str]:
-    """Put rows in as the site does when it could not queue them; return their ids."""
+    """Put rows in as oxcart does when it could not queue them; return their ids."""
     rows = [
         {
             "id": new_id(),
@@ -50,6 +50,7 @@ async def insert_rows(site: Site, count: int = 1, **changes: object) -> list[str
             "type": "ANALYTICS",
             "status": ExportStatus.PENDING,
             "createdAt": datetime.now(UTC),
+            "filters": {},
         }
         | changes
         for _ in range(count)
@@ -65,6 +66,25 @@ async def test_row_without_a_job_is_queued_and_exported(site: Site) -> None:
     async with site.worker(), running(outbox_of(site)):
         record = await site.wait_for_end(export_id)
     assert record.status is ExportStatus.COMPLETED
+
+
+@pytest.mark.parametrize("status", [ExportStatus.PENDING, ExportStatus.PROCESSING])
+@pytest.mark.parametrize("adopts_all", [False, True])
+async def test_rows_of_the_site_are_queued_only_if_the_setting_says_so(
+    sqlite_site: Site, adopts_all: bool, status: ExportStatus
+) -> None:
+    """Their filters are not known, and some are not meant to be exported by a job at all."""
+    (theirs,) = await insert_rows(sqlite_site, filters=None, status=status)
+    (ours,) = await insert_rows(sqlite_site, status=status)
+
+    await outbox_of(sqlite_site, adopts_all=adopts_all).look()
+
+    assert await sqlite_site.state(ours) is JobState.WAITING
+    expected = JobState.WAITING if adopts_all else JobState.UNKNOWN
+    assert await sqlite_site.state(theirs) is expected
+    record = await ExportRecords(sqlite_site.database).get(theirs)
+    assert record is not None
+    assert record.status is status
 
 
 async def test_row_queued_by_the_outbox_keeps_its_filters(sqlite_site: Site) -> None:
