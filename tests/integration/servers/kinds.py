@@ -42,12 +42,16 @@ class Servers:
 
     def url(self, kind: str) -> str:
         """The URL of a server, started if it is not running yet."""
+        return self.get(kind).url
+
+    def get(self, kind: str) -> Server:
+        """A server, started if it is not running yet."""
         server = self._running.get(kind)
         if server is None:
             server = KINDS[kind]()
             self._running[kind] = server
             server.start()
-        return server.url
+        return server
 
     def remove(self) -> None:
         """Kill them all and delete what they kept."""
