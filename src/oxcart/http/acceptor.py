@@ -8,10 +8,13 @@ descriptor back, and leaves the others in the listener's queue.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable
 
 from oxcart.http.connections import ConnectionTable, Occasional
+
+log = logging.getLogger("oxcart.http")
 
 RETRY_SECONDS = 0.1
 CLOSING_SECONDS = 0.005
@@ -77,10 +80,13 @@ class Acceptor:
 
     async def _recover(self, error: OSError) -> None:
         """Get a descriptor back, if there is one to get; then try again."""
-        self._failures.warn(
-            "http.accept_failed",
-            error=error.strerror or str(error),
-            connections=self._table.open_count,
-        )
+        left_out_count = self._failures.passes()
+        if left_out_count is not None:
+            fact = {
+                "error": error.strerror or str(error),
+                "connections": self._table.open_count,
+                "left_out_count": left_out_count,
+            }
+            log.warning("http.accept_failed", extra=fact)
         has_freed_one = self._table.close_longest_waiting()
         await asyncio.sleep(CLOSING_SECONDS if has_freed_one else RETRY_SECONDS)

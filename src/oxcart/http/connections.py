@@ -77,11 +77,14 @@ class ConnectionTable:
         if self.open_count <= self.max_connections:
             return True
         has_room = self.close_longest_waiting()
-        self._full.warn(
-            "http.connection_limit_reached",
-            limit=self.max_connections,
-            action="closed the connection that waited longest" if has_room else "refused with 503",
-        )
+        left_out_count = self._full.passes()
+        if left_out_count is not None:
+            fact = {
+                "limit": self.max_connections,
+                "action": "closed the longest waiting" if has_room else "refused with 503",
+                "left_out_count": left_out_count,
+            }
+            log.warning("http.connection_limit_reached", extra=fact)
         return has_room
 
     def closed(self, connection: Waiting) -> None:
@@ -109,7 +112,7 @@ class ConnectionTable:
 
 
 class Occasional:
-    """Writes a warning at most once in a while, with the number of those left out.
+    """Lets a log line pass at most once in a while, with the number of those left out.
 
     Args:
         every_seconds: the shortest time between two lines.
@@ -124,11 +127,12 @@ class Occasional:
         self._next = 0.0
         self._left_out = 0
 
-    def warn(self, event: str, **facts: object) -> None:
-        """Log a warning, or count it."""
+    def passes(self) -> int | None:
+        """Return how many lines were left out if one may be written now, else None."""
         now = self._monotonic()
         if now < self._next:
             self._left_out += 1
-            return
-        log.warning(event, extra={**facts, "left_out_count": self._left_out})
-        self._next, self._left_out = now + self._every_seconds, 0
+            return None
+        left_out, self._left_out = self._left_out, 0
+        self._next = now + self._every_seconds
+        return left_out

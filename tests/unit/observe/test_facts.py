@@ -16,7 +16,7 @@ from oxcart.observe.facts import extras_of, read_line
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "how-to" / "errors-and-logs.md"
 LEVELS = ("debug", "info", "warning", "error", "exception", "critical")
-NAME = re.compile(r"[a-z]+(\.[a-z_]+)+")
+NAME = re.compile(r"[a-z_]+(\.[a-z_]+)+")
 
 
 def templates() -> Iterator[tuple[str, str]]:
@@ -39,7 +39,7 @@ def _logs(node: ast.Call) -> bool:
         isinstance(node.func, ast.Attribute)
         and node.func.attr in LEVELS
         and isinstance(node.func.value, ast.Name)
-        and node.func.value.id == "log"
+        and node.func.value.id in ("log", "audit_log")
         and bool(node.args)
     )
 
