@@ -51,7 +51,7 @@ async def show_status(path: str | None, *, as_json: bool) -> int:
             broker=built_in_broker(settings),
         )
         async with app, Database.from_settings(settings) as database:
-            status = await get_all_queue_status(app)
+            status = await get_all_queue_status(app, queues=tuple(settings.queue_places))
             database_error = await _database_error(database)
     overall = status.overall_status if database_error is None else "unhealthy"
     if as_json:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import ssl
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -63,14 +64,10 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiving(
-    configure: Callable[[Receiver], None] | None = None, *, port: int = 0
-) -> AsyncIterator[Receiver]:
+async def receiving(*, tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
     """Run a receiver for as long as the block lasts."""
     receiver = Receiver()
-    if configure is not None:
-        configure(receiver)
-    server = await asyncio.start_server(receiver.handle, "127.0.0.1", port)
+    server = await asyncio.start_server(receiver.handle, "127.0.0.1", 0, ssl=tls)
     receiver.port = server.sockets[0].getsockname()[1]
     try:
         yield receiver

@@ -3,9 +3,16 @@ from __future__ import annotations
 import ipaddress
 import json
 import socket
+import ssl
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from standardwebhooks.webhooks import Webhook
 from tests.integration.webhooks.receiver import receiving
 
@@ -128,6 +135,61 @@ async def test_host_is_resolved_once_and_the_checked_address_is_connected_to() -
         assert refused.error is not None
         assert "127.0.0.1 is a loopback address" in refused.error
         assert receiver.connection_count == 1
+
+
+async def test_certificate_is_verified_for_the_name_and_not_the_address(tmp_path: Path) -> None:
+    """The connection goes to the checked address; TLS asks for the host of the URL."""
+    certificate, key = make_certificate("hooks.internal")
+    (tmp_path / "pair.pem").write_bytes(certificate + key)
+    server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server_side.load_cert_chain(tmp_path / "pair.pem")
+    asked: list[str | None] = []
+    server_side.sni_callback = lambda _socket, name, _context: asked.append(name)
+    trusting = ssl.create_default_context(cadata=certificate.decode())
+
+    async def resolve(host: str, port: int) -> Sequence[Address]:
+        return LOOPBACK
+
+    policy = AddressPolicy.parse(["hooks.internal", "other.internal"])
+    async with receiving(tls=server_side) as receiver:
+        sender = client(policy, resolve=resolve, ssl_context=trusting)
+        answers = [
+            await sender.send(endpoint(f"https://{host}:{receiver.port}/"), "msg_1", BODY)
+            for host in ("hooks.internal", "other.internal")
+        ]
+        untrusting = client(policy, resolve=resolve)
+        url = f"https://hooks.internal:{receiver.port}/"
+        unknown = await untrusting.send(endpoint(url), "msg_1", BODY)
+
+    assert [answer.status for answer in answers] == [204, None]
+    assert asked[:2] == ["hooks.internal", "other.internal"]
+    for answer in (answers[1], unknown):
+        assert answer.error is not None
+        assert "certificate" in answer.error.lower()
+    assert len(receiver.requests) == 1
+
+
+def make_certificate(name: str) -> tuple[bytes, bytes]:
+    """A certificate that signs itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return certificate.public_bytes(pem), private
 
 
 async def test_second_address_is_tried_when_the_first_does_not_answer() -> None:
