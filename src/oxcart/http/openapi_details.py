@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from oxcart.http.live.sse import MEDIA_TYPE as EVENTS
-from oxcart.http.openapi_examples import DETAILS, PARAMETERS, Details
+from oxcart.http.openapi_examples import PARAMETERS
+from oxcart.http.openapi_routes import DETAILS, Details
 from oxcart.http.problems import MEDIA_TYPE, FieldError, Kind, Problem
 
 REQUEST_ID = "b3f1c2d4e5f60718"
@@ -54,8 +55,9 @@ def add_details(path: str, method: str, operation: dict[str, Any]) -> None:
     for content in operation.get("requestBody", {}).get("content", {}).values():
         content["examples"] = _examples(details.request)
     for parameter in operation.get("parameters", ()):
-        if parameter["name"] in PARAMETERS:
-            parameter["example"] = PARAMETERS[parameter["name"]]
+        known = {**PARAMETERS, **details.parameters}
+        if parameter["name"] in known:
+            parameter["example"] = known[parameter["name"]]
     for status, answer in _refusals((*details.problems, *EVERY_ROUTE)).items():
         operation["responses"].setdefault(status, answer)
 

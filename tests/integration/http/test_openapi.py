@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from oxcart.http import create_app
 from oxcart.http.problems import MEDIA_TYPE, Kind
 from oxcart.system import System, open_system
 
+WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 JSON = ("application/json", MEDIA_TYPE)
 
 
@@ -118,7 +120,13 @@ async def test_every_example_fits_its_schema_and_every_route_has_examples(system
 async def test_real_answers_are_those_that_the_document_describes(
     valkey_url: str, prefix: str, tmp_path: Path
 ) -> None:
-    settings = make_settings(tmp_path, redis_url=valkey_url, prefix=prefix)
+    settings = make_settings(
+        tmp_path,
+        redis_url=valkey_url,
+        prefix=prefix,
+        webhook_endpoints=("site=https://127.0.0.1:9/",),  # is refused, and stays pending
+        webhook_secrets=(f"site={WEBHOOK_SECRET}",),
+    )
     async with open_system(settings) as system:
         await add_users(system.database)
         app = create_app(system)
@@ -182,6 +190,10 @@ async def _use_every_route(
     await operator.post("/api/worker/burst", params={"maxSeconds": 1})
     event = {"event": "completed", "jobId": export_id, "queue": "export", "data": {}}
     await operator.post("/api/queues/webhook", json=event)
+    deliveries = (await operator.get("/api/webhooks/deliveries")).json()["deliveries"]
+    delivery = f"/api/webhooks/deliveries/{deliveries[0]['id']}"
+    await operator.get(delivery)
+    await operator.post(f"{delivery}/redeliver")
     mail = await system.app.queue("email").add("welcome", {"toEmail": "ada@example.org"})
     await operator.get(f"/api/queues/status/{mail.id}")
 
@@ -197,7 +209,8 @@ async def _be_refused(
         await ada.get(path)
         await ada.get(path, params={"ticket": "x", "wait": "x", "expires": "x"})
         await service.get(path)
-    for path in ("/api/exports", "/api/queues", "/metrics"):
+    await operator.get("/api/webhooks/deliveries/dlv_0")
+    for path in ("/api/exports", "/api/queues", "/metrics", "/api/webhooks/deliveries"):
         await anonymous.get(path)
         await ada.get(path, params={"status": "none"})
     for path in paths:
