@@ -5,44 +5,30 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-import msgspec
+from typing import Any, Literal
 
 from oxcart._settings import old_system
+from oxcart._settings.authentication import (
+    AUTHENTICATION_SECRETS,
+    AUTHENTICATION_VARIABLES,
+    AuthenticationSettings,
+)
+from oxcart._settings.forms import (
+    Days,
+    Dsn,
+    NotNegative,
+    Port,
+    Positive,
+    Rate,
+    RedisUrl,
+    Seconds,
+    WebUrl,
+)
 from oxcart._settings.start_mode import contradiction, without_foreign_mode
 from oxcart._settings.values import Problem, read_values, refusal
 
-Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
-RedisUrl = Annotated[
-    str,
-    msgspec.Meta(
-        pattern=r"^(rediss?|unix|rediss?\+(cluster|sentinel))://",
-        description="it must begin with redis://, rediss:// or unix://, with redis+cluster:// or "
-        "with redis+sentinel://",
-    ),
-]
-WebUrl = Annotated[
-    str,
-    msgspec.Meta(
-        pattern=r"^https?://[^/?#\s]", description="it must be a URL as https://example.org"
-    ),
-]
-Positive = Annotated[int, msgspec.Meta(ge=1)]
-NotNegative = Annotated[int, msgspec.Meta(ge=0)]
-Seconds = Annotated[float, msgspec.Meta(ge=0.001)]
-Days = Annotated[float, msgspec.Meta(ge=0, le=36_500)]
-Rate = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Dsn = Annotated[
-    str,
-    msgspec.Meta(
-        pattern=r"^https?://[^@/\s]+@[^/\s]+/\S+$",
-        description="it must be a project's DSN as https://key@host/1",
-    ),
-]
 
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class Settings(AuthenticationSettings, frozen=True, kw_only=True):
     """The settings, each with the environment variable that sets it (``ENVIRONMENT``)."""
 
     env: Literal["development", "production", "test"] = "development"
@@ -93,25 +79,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """API keys that may see and do everything."""
     service_keys: tuple[str, ...] = ()
     """API keys that act for the user named in the header ``X-Oxcart-User``."""
-    sessions: Literal["auto", "jwt", "database", "off"] = "auto"
-    """Which session cookies of the site are accepted; ``auto``: encrypted tokens and sessions in
-    the database, if one of the site's secrets is set."""
-    auth_secret: str | None = None
-    """The secret of Auth.js v5, which encrypts the session tokens."""
-    auth_secret_1: str | None = None
-    auth_secret_2: str | None = None
-    auth_secret_3: str | None = None
-    """Further secrets of Auth.js v5, of which it encrypts with the one of the highest number."""
-    nextauth_secret: str | None = None
-    """The secret of NextAuth v4, which encrypts the session tokens."""
-    old_session_secrets: tuple[str, ...] = ()
-    """Secrets that were replaced; tokens made with them are accepted until they expire."""
-    session_cookies: tuple[str, ...] = ()
-    """The names of the session cookie, if the site does not use the default ones."""
-    session_user_claim: str = "sub"
-    """The claim of a session token that holds the user's id, or ``email``."""
-    trusted_origins: tuple[str, ...] = ()
-    """Origins beside ``app_url`` and ``api_url`` whose pages may change something by a cookie."""
     signing_secret: str | None = None
     """Signs download links; made and kept in ``data_dir`` in development."""
     max_body_bytes: Positive = 1_048_576
@@ -223,20 +190,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.env == "production"
 
     @property
-    def session_secrets(self) -> tuple[str, ...]:
-        """The secrets that the site's session tokens may be made with, without doubles."""
-        numbered = (self.auth_secret_3, self.auth_secret_2, self.auth_secret_1)
-        given = (*numbered, self.auth_secret, self.nextauth_secret, *self.old_session_secrets)
-        return tuple(dict.fromkeys(secret for secret in given if secret))
-
-    @property
-    def accepts_sessions(self) -> bool:
-        """Whether the site's session cookies are accepted."""
-        if self.sessions == "database":
-            return True
-        return self.sessions != "off" and bool(self.session_secrets)
-
-    @property
     def logs_as_json(self) -> bool:
         """Whether log lines are JSON."""
         return self.log_format == "json" or (self.log_format == "auto" and self.is_production)
@@ -307,16 +260,7 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "api_url": ("OXCART_API_URL",),
     "operator_keys": ("OXCART_OPERATOR_KEYS",),
     "service_keys": ("OXCART_SERVICE_KEYS",),
-    "sessions": ("OXCART_SESSIONS",),
-    "auth_secret": ("AUTH_SECRET",),
-    "auth_secret_1": ("AUTH_SECRET_1",),
-    "auth_secret_2": ("AUTH_SECRET_2",),
-    "auth_secret_3": ("AUTH_SECRET_3",),
-    "nextauth_secret": ("NEXTAUTH_SECRET",),
-    "old_session_secrets": ("OXCART_OLD_SESSION_SECRETS",),
-    "session_cookies": ("OXCART_SESSION_COOKIES",),
-    "session_user_claim": ("OXCART_SESSION_USER_CLAIM",),
-    "trusted_origins": ("OXCART_TRUSTED_ORIGINS",),
+    **AUTHENTICATION_VARIABLES,
     "signing_secret": ("OXCART_SIGNING_SECRET",),
     "max_body_bytes": ("OXCART_MAX_BODY_BYTES",),
     "exports_per_hour": ("OXCART_EXPORTS_PER_HOUR",),
@@ -363,19 +307,13 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
 }
 """Each setting's environment variables; the first that is set and not empty wins."""
 
-SECRET_FIELDS = frozenset(
+SECRET_FIELDS = AUTHENTICATION_SECRETS | frozenset(
     {
         "redis_url",
         "database_url",
         "smtp_password",
         "operator_keys",
         "service_keys",
-        "auth_secret",
-        "auth_secret_1",
-        "auth_secret_2",
-        "auth_secret_3",
-        "nextauth_secret",
-        "old_session_secrets",
         "signing_secret",
         "webhook_secrets",
         "webhook_incoming_secrets",

@@ -98,6 +98,7 @@ VALUES = {
     "OXCART_LOG_FORMAT": "json",
     "OXCART_BROKER": "sqs",
     "OXCART_SESSIONS": "off",
+    "OXCART_JWT_LEEWAY_SECONDS": "9",
     "OXCART_EXPORT_DAYS": "9",
     "SENTRY_DSN": "https://key@some.example/1",
     "OXCART_SENTRY_SAMPLE_RATE": "0.5",

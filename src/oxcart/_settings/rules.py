@@ -7,16 +7,16 @@ of the library that could not work without one ask that one again when they are 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from oxcart._auth.origins import origin_of
 from oxcart._model.ids import check_queue_name
+from oxcart._settings.identity_rules import session_problems, token_problems
 from oxcart._settings.letterhead import check_app_url, parse_sender
 from oxcart._settings.networks import edge_problems
-from oxcart._settings.secret_strength import MIN_CHARS, weakness_of
+from oxcart._settings.secret_strength import MIN_CHARS, weak_secrets, weakness_of
 from oxcart._settings.values import Problem, mask_url
 from oxcart.errors import ConfigError
 
@@ -82,6 +82,7 @@ def problems_of(settings: Settings, needs: Needs) -> Iterator[Problem]:
         yield from key_problems(settings)
         yield from incoming_problems(settings)
         yield from session_problems(settings)
+        yield from token_problems(settings)
         yield from metrics_problems(settings)
         yield from edge_problems(settings)
 
@@ -258,59 +259,21 @@ def key_problems(settings: Settings) -> Iterator[Problem]:
         "OXCART_SERVICE_KEYS": settings.service_keys,
     }
     if settings.is_production:
-        if not any(by_variable.values()) and not settings.accepts_sessions:
+        if not any(by_variable.values()) and not (
+            settings.accepts_sessions or settings.accepts_tokens
+        ):
             yield _missing(
                 " or ".join(by_variable),
                 "an API key, or NEXTAUTH_SECRET or AUTH_SECRET, which let the site's users in; "
                 f"without any of them the API refuses every request; {_MAKE_ONE}",
             )
         for variable, keys in by_variable.items():
-            yield from _weak(variable, keys, f"has a key that {{}}: {_WANTED_SECRET}")
+            yield from weak_secrets(variable, keys, f"has a key that {{}}: {_WANTED_SECRET}")
     if set(settings.operator_keys) & set(settings.service_keys):
         yield Problem(
             "OXCART_SERVICE_KEYS",
             "has a key that OXCART_OPERATOR_KEYS has too: a key cannot have both roles",
         )
-
-
-def session_problems(settings: Settings) -> Iterator[Problem]:
-    """How the site's sessions are read, and which pages may use them."""
-    for origin in settings.trusted_origins:
-        if origin_of(origin) is None:
-            yield Problem(
-                "OXCART_TRUSTED_ORIGINS",
-                f"has {mask_url(origin)!r}, which is not an origin such as https://www.example.org",
-            )
-    if settings.sessions == "jwt" and not settings.session_secrets:
-        yield Problem(
-            "OXCART_SESSIONS",
-            "is 'jwt', and the site's secret is missing: set NEXTAUTH_SECRET or AUTH_SECRET",
-        )
-    if settings.sessions not in ("auto", "jwt") or not settings.is_production:
-        return
-    by_variable = {
-        "AUTH_SECRET": (settings.auth_secret,),
-        "AUTH_SECRET_1": (settings.auth_secret_1,),
-        "AUTH_SECRET_2": (settings.auth_secret_2,),
-        "AUTH_SECRET_3": (settings.auth_secret_3,),
-        "NEXTAUTH_SECRET": (settings.nextauth_secret,),
-        "OXCART_OLD_SESSION_SECRETS": settings.old_session_secrets,
-    }
-    for variable, secrets in by_variable.items():
-        wish = (
-            "has a secret that {}: with it anyone can log in as any user, so in production it "
-            f"needs at least {MIN_CHARS} random characters, made with: openssl rand -base64 32; "
-            "or set OXCART_SESSIONS=off to refuse the site's sessions"
-        )
-        yield from _weak(variable, [secret for secret in secrets if secret], wish)
-
-
-def _weak(variable: str, secrets: Iterable[str], text: str) -> Iterator[Problem]:
-    """A problem for the first secret that can be guessed, with why it can in place of ``{}``."""
-    weaknesses = (weakness_of(secret) for secret in secrets)
-    weakness = next((found for found in weaknesses if found is not None), None)
-    if weakness is not None:
-        yield Problem(variable, text.format(weakness))
 
 
 def mail_problems(settings: Settings) -> Iterator[Problem]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
+
+from oxcart._settings.values import Problem
 
 MIN_CHARS = 32
 """A secret of production has at least as many characters."""
@@ -30,3 +33,11 @@ def weakness_of(secret: str) -> str | None:
     if secret in (secret + secret)[1:-1]:
         return "repeats a shorter text"
     return None
+
+
+def weak_secrets(variable: str, secrets: Iterable[str], text: str) -> Iterator[Problem]:
+    """A problem for the first secret that can be guessed, with why it can in place of ``{}``."""
+    weaknesses = (weakness_of(secret) for secret in secrets)
+    weakness = next((found for found in weaknesses if found is not None), None)
+    if weakness is not None:
+        yield Problem(variable, text.format(weakness))

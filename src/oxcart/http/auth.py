@@ -7,6 +7,7 @@
 * In development a request without a key acts for the sample data's administrator, if it comes from
   a program on this machine (``local_requests``) and the settings allow it
   (``_settings.default_user``).
+* A JSON Web Token of an issuer in the settings acts for the user that it was made for.
 * A session cookie of the site acts for its user. A request of a cookie that may change something
   must come from a page of a trusted origin (``oxcart._auth.origins``).
 
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from oxcart._auth.api_keys import Scope
 from oxcart._auth.identity import CredentialRejected
+from oxcart._auth.jwt import KeysUnavailable, is_signed_token
 from oxcart._auth.origins import TrustedOrigins
 from oxcart._settings.default_user import why_no_default_user
 from oxcart._settings.rules import key_problems
@@ -32,11 +34,13 @@ from oxcart.http.keys import KeyRing
 from oxcart.http.local_requests import is_local
 from oxcart.http.problems import Kind, ProblemError
 from oxcart.http.sessions import SiteSessions
+from oxcart.http.tokens import open_verifier
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from oxcart._auth.identity import Identity
+    from oxcart._auth.jwt import TokenVerifier
     from oxcart.database.users import User
     from oxcart.http.keys import KeyStore
     from oxcart.http.sessions import SessionStore
@@ -63,7 +67,7 @@ class Role(StrEnum):
     SCOPED_KEY = "scoped-key"
     """Only what the scopes of a key say, which includes no user."""
     USER = "user"
-    """Act for one user. By a session of the site."""
+    """Act for one user. By a session of the site or a JSON Web Token."""
     DEFAULT_USER = "default-user"
     """Act for the sample data's first user. By being on this machine, in development."""
 
@@ -144,6 +148,7 @@ class Authenticator:
         )
         self._is_development = settings.env == "development"
         self._keys = KeyRing(settings, keys)
+        self._tokens = open_verifier(settings)
 
     async def authenticate(self, request: Request) -> Caller:
         """Return the caller.
@@ -162,6 +167,8 @@ class Authenticator:
     async def _authenticate(self, request: Request) -> Caller:
         key = _presented_key(request)
         if key is not None:
+            if self._tokens is not None and self._is_token(key):
+                return await self._token_caller(request, self._tokens, key)
             return await self._key_caller(request, await self._keys.scopes_of(key))
         if USER_HEADER in request.headers:
             raise self._unauthenticated("X-Oxcart-User needs a key beside it")
@@ -175,6 +182,23 @@ class Authenticator:
                 )
             return Caller(role=Role.DEFAULT_USER, user=await self._users.default_user())
         raise self._unauthenticated("the request carries no credential")
+
+    def _is_token(self, text: str) -> bool:
+        # A key of the environment may have any form.
+        return is_signed_token(text) and not self._keys.has_in_environment(text)
+
+    async def _token_caller(self, request: Request, tokens: TokenVerifier, text: str) -> Caller:
+        if USER_HEADER in request.headers:
+            raise ProblemError(Kind.FORBIDDEN, "a token acts for its own user: omit X-Oxcart-User")
+        try:
+            identity = await tokens.identify(text)
+        except KeysUnavailable as error:
+            raise ProblemError(
+                Kind.KEYS_UNAVAILABLE,
+                "the issuer's keys cannot be fetched, so no token can be checked",
+                retry_after="10",
+            ) from error
+        return await self._user_caller(request, identity)
 
     async def _key_caller(self, request: Request, scopes: frozenset[Scope]) -> Caller:
         role = _role_of(scopes)
@@ -194,9 +218,9 @@ class Authenticator:
             raise ProblemError(Kind.CROSS_SITE, _CROSS_SITE)
         user = await self._find_user(identity)
         if user is None:
-            raise CredentialRejected("the user of the session does not exist any more")
+            raise CredentialRejected("the user does not exist any more")
         if user.suspended_until is not None and user.suspended_until > datetime.now(UTC):
-            raise CredentialRejected("the user of the session is suspended")
+            raise CredentialRejected("the user is suspended")
         return Caller(role=Role.USER, user=user)
 
     async def _find_user(self, identity: Identity) -> User | None:
@@ -208,6 +232,8 @@ class Authenticator:
 
     def _unauthenticated(self, detail: str) -> ProblemError:
         accepted = ["an API key as Authorization: Bearer <key> or X-API-Key: <key>"]
+        if self._tokens is not None:
+            accepted.append("a JSON Web Token as Authorization: Bearer <token>")
         if self._sessions.is_enabled:
             accepted.append("the site's session cookie")
         return ProblemError(

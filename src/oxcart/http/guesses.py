@@ -20,6 +20,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from oxcart._auth.jwt import is_signed_token
 from oxcart.http.problems import Kind, ProblemError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Guesses:
         Raises:
             ProblemError: 429, with the seconds until the next one is read.
         """
-        credential = credential_of(request)
+        credential = _guess_in(request)
         if credential is None:
             return
         site = _site(request)
@@ -72,7 +73,7 @@ class Guesses:
 
     def refused(self, request: Request) -> None:
         """Count a credential that was refused, and log it as a security event."""
-        credential = credential_of(request)
+        credential = _guess_in(request)
         if credential is None:
             return
         site, now = _site(request), self._monotonic()
@@ -91,7 +92,7 @@ class Guesses:
 
     def accepted(self, request: Request) -> None:
         """Remember that a credential was accepted from its address."""
-        credential = credential_of(request)
+        credential = _guess_in(request)
         if credential is None:
             return
         known = (_site(request), credential)
@@ -104,6 +105,18 @@ class Guesses:
         """How long until the budget of an address holds one credential."""
         missing = self._full_at.get(site, 0.0) - self._monotonic()
         return missing - (BUDGET - 1) * SECONDS_EACH
+
+
+def _guess_in(request: Request) -> str | None:
+    """The credential that counts, or None.
+
+    A signed token does not: a signature cannot be guessed, and a client whose token has expired
+    must not slow down the others of its address.
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and is_signed_token(token) and "x-api-key" not in request.headers:
+        return None
+    return credential_of(request)
 
 
 def credential_of(request: Request) -> str | None:

@@ -70,18 +70,26 @@ class KeyRing:
             CredentialRejected: the key is wrong, revoked or expired.
             DatabaseUnavailable: the database does not answer, and the key was not seen lately.
         """
-        digest = _digest(text)
-        found: Scope | None = None
-        # All are compared, so that the time does not depend on the position of the right one.
-        for known, scope in self._of_environment:
-            if hmac.compare_digest(known, digest):
-                found = scope
+        found = self._scope_in_environment(text)
         if found is not None:
             return frozenset({found})
         key_id = id_of(text)
         if key_id is None or self._store is None:
             raise CredentialRejected("the API key is wrong")
         return await self._stored(self._store, key_id, hash_key(text))
+
+    def has_in_environment(self, text: str) -> bool:
+        """Whether a key is one of the environment's."""
+        return self._scope_in_environment(text) is not None
+
+    def _scope_in_environment(self, text: str) -> Scope | None:
+        digest = _digest(text)
+        found: Scope | None = None
+        # All are compared, so that the time does not depend on the position of the right one.
+        for known, scope in self._of_environment:
+            if hmac.compare_digest(known, digest):
+                found = scope
+        return found
 
     async def _stored(self, store: KeyStore, key_id: str, hashed: str) -> frozenset[Scope]:
         try:

@@ -106,6 +106,12 @@ class Kind(Enum):
     STOPPING = (503, "stopping", "Server stopping", "The server stopped before it could answer.")
     OVERLOADED = (503, "overloaded", "Overloaded", "The server has no room for more connections.")
     STREAMS_FULL = (503, "streams-full", "All streams taken", "Too many clients wait; try later.")
+    KEYS_UNAVAILABLE = (
+        503,
+        "keys-unavailable",
+        "Keys unavailable",
+        "The issuer's keys for tokens cannot be fetched.",
+    )
     QUEUE_UNAVAILABLE = (
         503,
         "queue-unavailable",

@@ -40,6 +40,12 @@ _USER_PREFIXES = ("/api/exports", "/api/queues/status/")
 _SECURITY_SCHEMES = {
     "operatorOrServiceKey": {"type": "http", "scheme": "bearer"},
     "apiKeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "bearerToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A JSON Web Token of an issuer that the server's settings name.",
+    },
     "siteSession": {
         "type": "apiKey",
         "in": "cookie",
@@ -108,7 +114,11 @@ def complete_openapi(document: dict[str, Any]) -> dict[str, Any]:
         if path not in _OPEN_PATHS:
             operation["security"] = [
                 *_KEYS,
-                *([{"siteSession": []}] if path.startswith(_USER_PREFIXES) else []),
+                *(
+                    [{"bearerToken": []}, {"siteSession": []}]
+                    if path.startswith(_USER_PREFIXES)
+                    else []
+                ),
                 *([{"ticket": []}] if _takes_ticket(operation) else []),
                 *([{"signedLink": []}] if path in _LINK_PATHS else []),
             ]

@@ -15,7 +15,7 @@ from tests.interop.live import runtime
 
 SOURCE = Path(__file__).parent / "node"
 CACHE = Path(__file__).parents[3] / ".cache" / "nextauth-node"
-PROGRAMS = ("tokens.mjs", "site.mjs")
+PROGRAMS = ("tokens.mjs", "site.mjs", "jwt.mjs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,16 +59,20 @@ class NodeHome:
             }
             for order in orders
         ]
+        tokens: dict[str, str] = self.run("tokens.mjs", wanted)
+        return tokens
+
+    def run(self, program: str, given: object) -> Any:
+        """Run a program with JSON; gives the JSON that it prints."""
         done = subprocess.run(
-            [self.node, self.folder / "tokens.mjs"],
-            input=json.dumps(wanted),
+            [self.node, self.folder / program],
+            input=json.dumps(given),
             capture_output=True,
             text=True,
             timeout=60,
             check=True,
         )
-        tokens: dict[str, str] = json.loads(done.stdout)
-        return tokens
+        return json.loads(done.stdout)
 
 
 def install() -> NodeHome:

@@ -8,7 +8,7 @@ import pytest
 from starlette.requests import Request
 from tests.unit.http.fakes import ADA, BOB, OPERATOR_KEY, SERVICE_KEY, FakeUsers, make_settings
 
-from oxcart._settings.rules import session_problems
+from oxcart._settings.identity_rules import session_problems
 from oxcart.errors import ConfigError
 from oxcart.http.auth import Authenticator, Role
 from oxcart.http.local_requests import is_local
