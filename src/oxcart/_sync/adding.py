@@ -3,25 +3,34 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
 from oxcart._model.clock import Clock
+from oxcart._model.duration import Duration, to_ms
 from oxcart._model.job import JobSpec, check_spec, made_of
 from oxcart._model.json import JsonValue
 from oxcart._model.options import job_options
 from oxcart._queue.sending import BATCH, check_added, values_of
 from oxcart._store.call import Call
-from oxcart._store.calls.adding import Added, EncodedJob, add_jobs, encode_job, read_added
+from oxcart._store.calls.adding import (
+    Added,
+    EncodedJob,
+    add_job_before,
+    add_jobs,
+    encode_job,
+    read_added,
+)
 from oxcart._store.slots import check_slots
 from oxcart._store.sync_store import SyncStore
 from oxcart._sync.base import QueueBase
 from oxcart._sync.job import Job
 from oxcart._sync.joining import Adder
 from oxcart._wire.keys import QueueKeys
-from oxcart.errors import ConfigError, OxcartError
+from oxcart.errors import ConfigError, OxcartError, StoreTimeout
 
 
 class QueueAdds(QueueBase):
@@ -32,6 +41,7 @@ class QueueAdds(QueueBase):
     ) -> None:
         super().__init__(store, keys, clock, events_length=events_length)
         self._adder = Adder(self._send)
+        self._ahead_ms: float | None = None
 
     def add(self, name: str, data: JsonValue | None = None, **options: Any) -> Job[JsonValue]:
         """Add a job.
@@ -60,6 +70,59 @@ class QueueAdds(QueueBase):
         """Add a job given as one value; see ``add``."""
         added = self._adder.submit(self._encode(spec))
         return self._job_of(spec, added)
+
+    def add_spec_within(self, spec: JobSpec, within: Duration | None = None) -> Job[JsonValue]:
+        """Add a job that has a ``job_id``, or nothing if the server gets to it too late.
+
+        For callers that do without the queue when it does not answer: after a ``StoreTimeout`` of
+        ``add_spec`` the job may be added nevertheless, when a server that stood still goes on. Here
+        the server adds nothing later than ``within`` after the call.
+
+        It cannot be known whether the job was added if the server stops, or the connection breaks,
+        between adding the job and its reply. Calls are not joined with those of other callers.
+
+        Args:
+            spec: the job.
+            within: how long after the call the server may add it; default: half of the time for
+                which a command waits for the server, so that the reply can arrive.
+
+        Returns:
+            The job; see ``add``.
+
+        Raises:
+            ConfigError: the job has no ``job_id``.
+            StoreTimeout: the server got to it too late, or did not answer; see above.
+            StoreUnavailable: the server cannot be reached.
+        """
+        if spec.options.job_id is None:
+            raise ConfigError(f"job {spec.name!r} has no job_id; add_spec_within needs one")
+        encoded = self._encode(spec)
+        if within is None:
+            within_ms = to_ms(self._store.timeouts.command, what="command time-out") // 2
+        else:
+            within_ms = to_ms(within, what="within")
+        began_at = time.monotonic()
+        if self._ahead_ms is None:
+            self._note_server_time(self._now_ms())
+        added: Added | int = 0
+        # The second time for a server whose clock was set since its time was read.
+        for _ in range(2):
+            before_ms = round(began_at * 1_000 + (self._ahead_ms or 0.0)) + within_ms
+            call = add_job_before(self._keys, encoded, clock=self._clock, before_ms=before_ms)
+            added = self._write(call)
+            self._note_server_time(added if isinstance(added, int) else added.added_at_ms)
+            if isinstance(added, Added):
+                return self._job_of(spec, added)
+            if time.monotonic() - began_at > within_ms / 1_000:
+                break
+        raise StoreTimeout(
+            f"add: the server got to job {spec.options.job_id!r} later than {within_ms} ms after "
+            "the call; it was not added"
+        )
+
+    def _note_server_time(self, now_ms: int) -> None:
+        """Note by how much the server's clock is ahead of our monotonic one, rather too little."""
+        self._ahead_ms = now_ms - time.monotonic() * 1_000
 
     def add_many(self, specs: Sequence[JobSpec]) -> list[Job[JsonValue]]:
         """Add many jobs, in order.

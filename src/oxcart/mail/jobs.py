@@ -186,7 +186,10 @@ class EmailJobs:
         """
         definition = self._definitions[type(payload)]
         changed = definition.options(job_id=job_id, timestamp=created_at)
-        await changed.enqueue(self._checked(payload))
+        if (queue := self._app.queue(QUEUE)).broker == "redis":
+            await queue.add_spec_within(changed.spec(self._checked(payload)))
+        else:
+            await changed.enqueue(self._checked(payload))
 
     def enqueue_sync(
         self, payload: EmailPayload, *, job_id: str, created_at: datetime | None = None
@@ -194,7 +197,10 @@ class EmailJobs:
         """Queue a mail from blocking code; see ``enqueue``."""
         definition = self._definitions[type(payload)]
         changed = definition.options(job_id=job_id, timestamp=created_at)
-        changed.enqueue_sync(self._checked(payload))
+        if (queue := self._app.sync_queue(QUEUE)).broker == "redis":
+            queue.add_spec_within(changed.spec(self._checked(payload)))
+        else:
+            changed.enqueue_sync(self._checked(payload))
 
     def _checked(self, payload: EmailPayload) -> EmailData:
         """Return a payload for the wire; a link to another site is refused before it is queued."""

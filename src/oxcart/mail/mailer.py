@@ -66,8 +66,9 @@ class Mailer:
     Each mail is queued. If Redis cannot be reached, it is sent at once, in the caller, and for
     the next 15 seconds no caller waits for Redis again.
 
-    A mail whose queueing timed out may be in the queue all the same and then goes out twice, with
-    one and the same ``Message-ID``.
+    A mail whose queueing timed out is not queued afterwards, as ``Queue.add_spec_within`` does it.
+    Only if Redis stops between adding the job and its reply may a mail go out twice, with one and
+    the same ``Message-ID``.
 
     Args:
         jobs: the queue.

@@ -13,9 +13,9 @@ import pytest
 from tests.integration.mail.faulty_server import HANG, FaultyServer
 from tests.support import ValkeyServer, free_port
 
-from oxcart import App, Timeouts, mail
+from oxcart import App, JobState, Timeouts, mail
 from oxcart.errors import ConfigError
-from oxcart.mail import CircuitBreaker, EmailJobs, Mailer, SmtpTemporary, payloads, sync
+from oxcart.mail import CircuitBreaker, Delivery, EmailJobs, Mailer, SmtpTemporary, payloads, sync
 from oxcart.settings import Settings
 
 WELCOME = payloads.welcome("ada@example.com", "Ada")
@@ -108,6 +108,32 @@ async def test_one_caller_waits_for_a_silent_redis_and_the_next_do_not(
         assert connection_count >= 1
         assert silent.connection_count == connection_count
         assert len(server.messages) == 7
+
+
+@pytest.mark.parametrize("is_blocking", [False, True])
+async def test_mail_sent_at_once_is_not_queued_when_a_frozen_redis_goes_on(
+    own_valkey: ValkeyServer, server: FaultyServer, tmp_path: Path, prefix: str, is_blocking: bool
+) -> None:
+    """The command lies in the server's socket meanwhile, and is run when the server goes on."""
+    async with App(own_valkey.url, prefix=prefix, timeouts=Timeouts(command="300ms")) as app:
+        breaker = CircuitBreaker(timedelta(milliseconds=1))
+        mailer = make_mailer(app, make_settings(server, tmp_path), breaker)
+
+        async def send() -> Delivery:
+            if is_blocking:
+                return await asyncio.to_thread(mailer.send_sync, WELCOME)
+            return await mailer.send(WELCOME)
+
+        before = await send()
+        with own_valkey.stopped():
+            frozen = await send()
+        after = await send()
+
+        assert [before.queued, frozen.queued, after.queued] == [True, False, True]
+        queue = app.queue("email")
+        waiting = await queue.get_jobs(JobState.PRIORITIZED)
+        assert {job.id for job in waiting} == {before.job_id, after.job_id}
+        assert len(server.messages) == 1
 
 
 async def test_mails_are_queued_again_when_redis_is_back(

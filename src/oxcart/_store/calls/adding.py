@@ -186,6 +186,26 @@ def add_jobs(
     )
 
 
+def add_job_before(
+    keys: QueueKeys, job: EncodedJob, *, clock: Clock, before_ms: int
+) -> Call[Added | int]:
+    """Add a job that has an id, unless the server gets to it later than at an instant.
+
+    Answers what became of it; the server's time in ms if it was too late and nothing was added.
+    """
+
+    def read(reply: list[Any]) -> Added | int:
+        return int(reply[0]) if len(reply) == 1 else read_added(reply, 1)[0]
+
+    return script_call(
+        "add_jobs_before",
+        (keys.base,),
+        (clock.now_ms(), before_ms, *job),
+        read,
+        is_repeatable=True,
+    )
+
+
 def read_added(reply: list[Any], count: int) -> list[Added]:
     """Read what became of each of ``count`` adds of a batch."""
     now = int(reply[0])
