@@ -71,7 +71,7 @@ def show_export(exports: ExportService, record: ExportRecord) -> ShownExport:
 
 
 async def read_export(
-    exports: ExportService, export_id: str, owner_id: str | None
+    exports: ExportService, export_id: str, owner_id: str | None, *, with_link: bool = True
 ) -> ExportView | None:
     """Read an export; ``None`` if it is not there, or not the owner's.
 
@@ -79,12 +79,15 @@ async def read_export(
         exports: reads it.
         export_id: the export.
         owner_id: whose it must be; ``None`` for an operator.
+        with_link: show the link to the file; a ticket does not permit to open it.
     """
     try:
         record = await exports.get_export(export_id, owner_id)
     except ExportNotFound:
         return None
     shown = show_export(exports, record)
+    if not with_link:
+        shown.file_url = None
     return ExportView(
         state=record.status.value,
         document=shown.model_dump(by_alias=True, exclude_unset=True),

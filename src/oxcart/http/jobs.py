@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,7 @@ class Jobs:
             StoreUnavailable: Redis does not answer.
         """
         queue = await self.find_queue(access, job_id)
-        presentation = presentation_of(queue, access.caller)
+        presentation = presentation_of(queue, access)
         view = await read_job(self._app, queue, job_id, presentation)
         if view is None:
             raise not_found()
@@ -80,11 +81,13 @@ class Jobs:
         return None
 
 
-def presentation_of(queue: Queue, caller: Caller) -> Presentation:
+def presentation_of(queue: Queue, access: Access) -> Presentation:
     """How the jobs of a built-in queue are shown to a caller."""
     if queue.name != EXPORT_QUEUE:
         return PLAIN
-    return FOR_OPERATORS if caller.is_operator else FOR_USERS
+    presentation = FOR_OPERATORS if access.caller.is_operator else FOR_USERS
+    # What an export returns is the address of its file, which may be a link that opens it.
+    return replace(presentation, result=lambda _: None) if access.ticket else presentation
 
 
 def may_see(caller: Caller, job: Job[Any]) -> bool:

@@ -287,6 +287,23 @@ async def test_ticket_of_any_other_making_is_refused(site: Site) -> None:
     assert doubled.status_code == 401
 
 
+async def test_ticket_shows_the_end_of_an_export_and_no_link_to_its_file(site: Site) -> None:
+    asked = await site.ask()
+    ticket, job_id = asked["ticket"], asked["exportJob"]["id"]
+    as_job = {"ticket": ticket["token"]}
+
+    async with following(site.anonymous, ticket["eventsPath"]) as stream, working(site.system):
+        end = (await stream.until("end"))[-1]
+    status = await site.anonymous.get(ticket["statusPath"])
+    job = await site.anonymous.get(f"/api/queues/status/{job_id}", params=as_job)
+    own = await site.ada.get(f"/api/queues/status/{job_id}")
+
+    assert ("COMPLETED", None) == (end.data["status"], end.data["fileUrl"])
+    assert end.data == status.json()["export"]
+    assert ("completed", False) == (job.json()["state"], "returnvalue" in job.json())
+    assert own.json()["returnvalue"]
+
+
 def test_ticket_expires_and_outlives_a_replaced_secret() -> None:
     now = 1_000.0
     minute = timedelta(minutes=1)

@@ -34,11 +34,13 @@ class Presentation:
         progress: makes the members of the document from the progress.
         reason: rewords why the job failed.
         delay_reason: rewords why workers put the job back.
+        result: what is shown of what the job returned.
     """
 
     progress: Callable[[Any], dict[str, Any]] = lambda value: {"progress": value}
     reason: Callable[[Any], Any] = lambda value: value
     delay_reason: Callable[[Any], Any] = lambda value: value
+    result: Callable[[Any], Any] = lambda value: value
 
 
 PLAIN = Presentation()
@@ -91,7 +93,7 @@ class JobView:
             "processedOn": job.processed_at_ms,
             "finishedOn": job.finished_at_ms,
             "failedReason": view.shown_reason(job.failed_reason),
-            "returnvalue": redactor.shown(job.return_value),
+            "returnvalue": presentation.result(redactor.shown(job.return_value)),
             "delayReason": delay_reason and presentation.delay_reason(delay_reason),
         }
         document = {
@@ -112,7 +114,7 @@ class JobView:
         data = {} if event is None else event.data
         changes = {
             "state": state,
-            "returnvalue": self.redactor.shown(data.get("returnvalue")),
+            "returnvalue": self.presentation.result(self.redactor.shown(data.get("returnvalue"))),
             "failedReason": self.shown_reason(data.get("failedReason")),
         }
         known = {name: value for name, value in changes.items() if value is not None}

@@ -148,7 +148,9 @@ def export_follower(
     """
     access.check(EXPORT_QUEUE, export_id)
     owner_id = None if access.caller.is_operator else user_of(access.caller).id
-    read = partial(read_export, system.exports, export_id, owner_id)
+    read = partial(
+        read_export, system.exports, export_id, owner_id, with_link=access.ticket is None
+    )
     return live.of_other(system.app.queue(EXPORT_QUEUE), export_id, read)
 
 

@@ -45,7 +45,7 @@ async def job_events(
 ) -> Response:
     """Send a job's events as they happen (server-sent events), to its owner or an operator."""
     queue = await jobs.find_queue(access, job_id)
-    follower = live.of_job(queue, job_id, presentation_of(queue, access.caller))
+    follower = live.of_job(queue, job_id, presentation_of(queue, access))
     return live.stream(request, follower, caller=access.counted_as, longest=access.seconds_left)
 
 

@@ -53,7 +53,7 @@ async def job_status(
     queue = await jobs.find_queue(access, job_id)
     view = await live.wait(
         request,
-        live.of_job(queue, job_id, presentation_of(queue, access.caller)),
+        live.of_job(queue, job_id, presentation_of(queue, access)),
         caller=access.counted_as,
         known_state=query.state,
         seconds=query.wait,
