@@ -143,7 +143,10 @@ class GuardedProtocol(H11Protocol):
             self.close_idle()
 
     def _watch_writing(self) -> None:
-        """End the connection if the client takes less than ``stall_bytes`` in ``stall_seconds``."""
+        """End the connection if the client takes too little in ``stall_seconds``.
+
+        Too little is less than ``stall_bytes``, or than half of what is left.
+        """
         self._stop_watching()
         size = self.transport.get_write_buffer_size()
         if size:
@@ -159,7 +162,8 @@ class GuardedProtocol(H11Protocol):
     def _check_writing(self, size_before: int) -> None:
         self._stall_timer = None
         size = self.transport.get_write_buffer_size()
-        if size and size_before - size < self._limits.stall_bytes:
+        wanted = min(self._limits.stall_bytes, size_before // 2 + 1)
+        if size and size_before - size < wanted:
             log.warning("http.response_stalled", extra={"client": self._address()})
             self.transport.abort()
         else:

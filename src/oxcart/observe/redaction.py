@@ -26,6 +26,10 @@ MIN_PART_CHARS = 4
 """A shorter secret is hidden only where it is the whole text, else it would hide half of all."""
 
 
+MAX_COMPARISONS = 50_000_000
+"""Characters of a text times secrets: a longer text is hidden as a whole."""
+
+
 class Redactor:
     """Hides one job's secrets.
 
@@ -42,6 +46,7 @@ class Redactor:
         parts = {
             form for value in self._values if len(value) >= MIN_PART_CHARS for form in _forms(value)
         }
+        self._part_count = len(parts)
         longest_first = sorted(parts, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if parts else None
 
@@ -84,7 +89,11 @@ class Redactor:
     def _without_values(self, text: str) -> str:
         if text in self._values:
             return REDACTED
-        return self._pattern.sub(REDACTED, text) if self._pattern else text
+        if self._pattern is None:
+            return text
+        if len(text) * self._part_count > MAX_COMPARISONS:
+            return REDACTED  # searching it for all of them would hold up the process
+        return self._pattern.sub(REDACTED, text)
 
     def _secret_texts(self, data: Any) -> Iterator[str]:
         # Without recursion: another program's payload may be nested as deeply as it likes.

@@ -96,6 +96,14 @@ def test_short_secret_is_hidden_only_as_the_whole_text() -> None:
     assert redactor.shown(["a", "banana"]) == ["[redacted]", "banana"]
 
 
+def test_long_text_beside_very_many_secrets_is_hidden_unsearched() -> None:
+    data = {"secret": [f"{number:05d}-secret" for number in range(2_000)], "note": "short"}
+    redactor = Redactor(data)
+
+    assert redactor.shown("x" * 60_000) == REDACTED
+    assert redactor.shown("see 00007-secret") == f"see {REDACTED}"
+
+
 def test_longer_secret_wins_over_one_that_it_contains() -> None:
     redactor = Redactor({"token": "abcd", "secret": "abcdefgh"})
 
