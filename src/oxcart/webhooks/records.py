@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 
 from oxcart.database.texts import is_storable, storable
 from oxcart.webhooks.errors import DeliveryNotFound
@@ -147,17 +147,23 @@ class DeliveryRecords:
         async with self._database.read() as connection:
             return [_as_delivery(row) for row in await connection.execute(query)]
 
-    async def overdue(self, *, by: timedelta, limit: int) -> list[Delivery]:
+    async def overdue(
+        self, *, by: timedelta, limit: int, after: Delivery | None = None
+    ) -> list[Delivery]:
         """Return queued deliveries whose attempt ought to have been made, oldest first.
 
         Args:
             by: how long ago.
             limit: how many at most.
+            after: only deliveries behind this one.
         """
         query = _select().where(
             deliveries.c.state == DeliveryState.QUEUED.value,
             deliveries.c.due_at < datetime.now(UTC) - by,
         )
+        if after is not None:
+            is_same = and_(deliveries.c.due_at == after.due_at, deliveries.c.id > after.id)
+            query = query.where(or_(deliveries.c.due_at > after.due_at, is_same))
         query = query.order_by(deliveries.c.due_at, deliveries.c.id).limit(limit)
         async with self._database.read() as connection:
             return [_as_delivery(row) for row in await connection.execute(query)]

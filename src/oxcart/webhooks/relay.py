@@ -18,7 +18,7 @@ from oxcart import JobState
 if TYPE_CHECKING:
     from oxcart.webhooks.job_events import JobEvents
     from oxcart.webhooks.jobs import DeliveryJobs
-    from oxcart.webhooks.records import DeliveryRecords
+    from oxcart.webhooks.records import Delivery, DeliveryRecords
 
 log = logging.getLogger("oxcart.webhooks")
 
@@ -43,6 +43,7 @@ class Relay:
         overdue_after: how late an attempt must be before its job is looked for.
         overdue_interval: between two looks for lost jobs.
         keep: for how long deliveries that ended are kept.
+        batch: how many overdue deliveries one look for lost jobs takes.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Relay:
         overdue_after: timedelta = OVERDUE_AFTER,
         overdue_interval: timedelta = OVERDUE_INTERVAL,
         keep: timedelta = KEEP,
+        batch: int = BATCH,
     ) -> None:
         self._jobs = jobs
         self._records = records
@@ -64,6 +66,8 @@ class Relay:
         self._overdue_every = _Every(overdue_interval)
         self._prune_every = _Every(PRUNE_INTERVAL)
         self._keep = keep
+        self._batch = batch
+        self._looked_up_to: Delivery | None = None
         self._is_troubled = False
 
     async def run(self) -> None:
@@ -104,7 +108,13 @@ class Relay:
             How many were put back to the outbox.
         """
         recovered_count = 0
-        for item in await self._records.overdue(by=self._overdue_after, limit=BATCH):
+        found = await self._records.overdue(
+            by=self._overdue_after, limit=self._batch, after=self._looked_up_to
+        )
+        # Deliveries whose job still waits stay overdue, so a look goes on where the last one
+        # stopped; at the end it begins again.
+        self._looked_up_to = found[-1] if len(found) == self._batch else None
+        for item in found:
             state = await self._jobs.queue.get_state(item.job_id)
             if state in _ENDED and await self._records.requeue(item):
                 recovered_count += 1

@@ -310,6 +310,24 @@ async def test_message_waits_for_redis_and_survives_its_loss(
     assert len(set(receiver.ids)) == 1
 
 
+async def test_lost_job_behind_many_that_wait_is_found(sqlite_settings: Settings) -> None:
+    async with opened(sqlite_settings) as system:
+        webhooks = webhooks_of(system)
+        for _ in range(3):
+            await ended_export(system)
+        assert await webhooks.relay.look() == 3
+        last = sorted(await webhooks.records.find(), key=lambda item: (item.due_at, item.id))[-1]
+        job = await webhooks.jobs.queue.get_job(last.job_id)
+        assert job is not None
+        await job.remove()
+
+        late = Relay(webhooks.jobs, webhooks.records, overdue_after=-timedelta(minutes=1), batch=1)
+        assert [await late.recover() for _ in range(4)] == [0, 0, 1, 0]
+        again = await webhooks.records.get(last.id)
+        assert again is not None
+        assert (again.state, again.round) == (DeliveryState.PENDING, 2)
+
+
 async def tried(system: object) -> bool:
     (found,) = await webhooks_of(system).records.find()  # type: ignore[arg-type]
     return found.attempts == 1
