@@ -106,11 +106,11 @@ def metrics_problems(settings: Settings) -> Iterator[Problem]:
 
 def incoming_problems(settings: Settings) -> Iterator[Problem]:
     """What webhooks that come in are signed with."""
-    from oxcart.webhooks.signatures import SigningSecret
+    from oxcart.webhooks.signatures import parse_verifier
 
     for text in settings.webhook_incoming_secrets:
         try:
-            SigningSecret.parse(text)
+            parse_verifier(text)
         except ConfigError as error:
             yield Problem("OXCART_WEBHOOK_INCOMING_SECRETS", f"cannot be used: {error}")
 
@@ -152,7 +152,7 @@ def webhook_problems(settings: Settings) -> Iterator[Problem]:
         for endpoint in endpoints:
             endpoint.check(policy)
     except ConfigError as error:
-        text = str(error)
+        text = str(error).replace("key of webhooks", "secret")
         kind = next((item for item in ("SECRETS", "EVENTS") if item[:-1].lower() in text), None)
         yield Problem(f"OXCART_WEBHOOK_{kind or 'ENDPOINTS'}", f"cannot be used: {error}")
         return

@@ -72,10 +72,22 @@ def make_commands(run: Run) -> typer.Typer:
         run(redeliver_all(ids or [], endpoint))
 
     @webhooks.command()
-    def secret() -> None:
+    def secret(
+        *,
+        pair: Annotated[
+            bool, typer.Option("--pair", help="A private key and its public key, of Ed25519.")
+        ] = False,
+    ) -> None:
         """Make a secret for an endpoint, or for webhooks that come in, and print it."""
         from oxcart.webhooks.signatures import SigningSecret
 
+        if pair:
+            from oxcart.webhooks.key_pairs import PrivateKey
+
+            private = PrivateKey.generate()
+            typer.echo(private.reveal())
+            typer.echo(private.public_key.reveal())
+            return
         typer.echo(SigningSecret.generate().reveal())
 
     return webhooks

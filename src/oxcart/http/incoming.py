@@ -16,8 +16,8 @@ from oxcart.webhooks.errors import SignatureInvalid
 from oxcart.webhooks.received import ReceivedMessages
 from oxcart.webhooks.signatures import (
     SIGNATURE_HEADER,
-    SigningSecret,
     check_signature,
+    parse_verifier,
     read_head,
 )
 
@@ -61,7 +61,7 @@ class Incoming:
     def __init__(
         self, settings: Settings, database: Database, *, now: Callable[[], float] = time.time
     ) -> None:
-        self._secrets = tuple(map(SigningSecret.parse, settings.webhook_incoming_secrets))
+        self._secrets = tuple(map(parse_verifier, settings.webhook_incoming_secrets))
         self._file_hosts = frozenset(host.lower() for host in settings.webhook_file_hosts)
         self._received = ReceivedMessages(database)
         self._now = now

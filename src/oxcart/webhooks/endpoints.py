@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from oxcart.errors import ConfigError
 from oxcart.webhooks.addresses import AddressPolicy
-from oxcart.webhooks.signatures import SigningSecret
+from oxcart.webhooks.signatures import Signer, parse_signer
 
 _T = TypeVar("_T")
 
@@ -34,7 +34,7 @@ class Endpoint:
 
     name: str
     url: str
-    secrets: tuple[SigningSecret, ...]
+    secrets: tuple[Signer, ...]
     events: tuple[str, ...] = DEFAULT_EVENTS
 
     def wants(self, event_type: str) -> bool:
@@ -114,9 +114,9 @@ def parse_endpoints(
             raise ConfigError(f"webhook endpoint {name!r} has two URLs; give each its own name")
         parse_url(name, url)
         named[name] = url
-    found_secrets: dict[str, list[SigningSecret]] = {name: [] for name in named}
+    found_secrets: dict[str, list[Signer]] = {name: [] for name in named}
     for name, text in _pairs(secrets, "secret"):
-        _of(found_secrets, name, "a secret").append(SigningSecret.parse(text))
+        _of(found_secrets, name, "a secret").append(parse_signer(text))
     found_events: dict[str, list[str]] = {name: [] for name in named}
     for name, pattern in _pairs(events, "event"):
         if not _EVENT.fullmatch(pattern):

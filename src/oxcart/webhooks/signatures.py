@@ -15,6 +15,7 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from oxcart.errors import ConfigError
 from oxcart.webhooks.errors import SignatureInvalid
@@ -23,6 +24,8 @@ ID_HEADER = "webhook-id"
 TIMESTAMP_HEADER = "webhook-timestamp"
 SIGNATURE_HEADER = "webhook-signature"
 SECRET_PREFIX = "whsec_"  # noqa: S105  # a prefix, not a secret
+PRIVATE_PREFIX = "whsk_"
+PUBLIC_PREFIX = "whpk_"
 MIN_KEY_BYTES = 24
 MAX_KEY_BYTES = 64
 TOLERANCE_SECONDS = 300
@@ -77,9 +80,17 @@ class SigningSecret:
 
     def sign(self, message_id: str, timestamp: int, body: bytes) -> str:
         """Return one signature as it stands in the header."""
-        content = b"%s.%d.%s" % (message_id.encode(), timestamp, body)
+        content = signed_content(message_id, timestamp, body)
         digest = hmac.digest(self.key, content, hashlib.sha256)
         return f"{_VERSION},{base64.b64encode(digest).decode()}"
+
+    def accepts(self, head: SignedHead, body: bytes) -> bool:
+        """Whether one of the signatures of a message was made with this secret."""
+        expected = self.sign(head.message_id, head.timestamp, body).encode()
+        is_valid = False
+        for given in head.signatures:  # all of them, so that time says nothing about which
+            is_valid |= hmac.compare_digest(expected, given.encode("utf-8", "replace"))
+        return is_valid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +108,55 @@ class SignedHead:
     signatures: tuple[str, ...]
 
 
+class Signer(Protocol):
+    """Makes signatures: a shared secret, or a private key (``whsk_``)."""
+
+    def sign(self, message_id: str, timestamp: int, body: bytes) -> str:
+        """Return one signature as it stands in the header."""
+        ...
+
+
+class Verifier(Protocol):
+    """Checks signatures: a shared secret, or a public key (``whpk_``)."""
+
+    def accepts(self, head: SignedHead, body: bytes) -> bool:
+        """Whether one of the signatures of a message was made with its secret or private key."""
+        ...
+
+
+def signed_content(message_id: str, timestamp: int, body: bytes) -> bytes:
+    """Return the bytes that are signed."""
+    return b"%s.%d.%s" % (message_id.encode(), timestamp, body)
+
+
+def parse_signer(text: str) -> Signer:
+    """Read a shared secret (``whsec_…``) or a private key (``whsk_…``).
+
+    Raises:
+        ConfigError: it is neither; the text does not repeat it.
+    """
+    if text.strip().startswith(PRIVATE_PREFIX):
+        from oxcart.webhooks.key_pairs import PrivateKey
+
+        return PrivateKey.parse(text)
+    return SigningSecret.parse(text)
+
+
+def parse_verifier(text: str) -> Verifier:
+    """Read a shared secret (``whsec_…``) or a public key (``whpk_…``).
+
+    Raises:
+        ConfigError: it is neither; the text does not repeat it.
+    """
+    if text.strip().startswith(PUBLIC_PREFIX):
+        from oxcart.webhooks.key_pairs import PublicKey
+
+        return PublicKey.parse(text)
+    return SigningSecret.parse(text)
+
+
 def signed_headers(
-    secrets_in_use: Sequence[SigningSecret], message_id: str, timestamp: int, body: bytes
+    secrets_in_use: Sequence[Signer], message_id: str, timestamp: int, body: bytes
 ) -> dict[str, str]:
     """Return the headers that sign a message, one signature for each secret."""
     signatures = (secret.sign(message_id, timestamp, body) for secret in secrets_in_use)
@@ -138,16 +196,11 @@ def read_head(
     return SignedHead(message_id=message_id, timestamp=int(timestamp), signatures=signatures)
 
 
-def check_signature(secrets_in_use: Sequence[SigningSecret], head: SignedHead, body: bytes) -> None:
+def check_signature(secrets_in_use: Sequence[Verifier], head: SignedHead, body: bytes) -> None:
     """Accept a message that one of the secrets signed.
 
     Raises:
         SignatureInvalid: none of the secrets made any of the signatures.
     """
-    is_valid = False
-    for secret in secrets_in_use:
-        expected = secret.sign(head.message_id, head.timestamp, body).encode()
-        for given in head.signatures:  # all of them, so that time says nothing about which
-            is_valid |= hmac.compare_digest(expected, given.encode("utf-8", "replace"))
-    if not is_valid:
+    if not any(secret.accepts(head, body) for secret in secrets_in_use):
         raise SignatureInvalid(f"{SIGNATURE_HEADER} was not made with any of the secrets in use")
