@@ -81,6 +81,8 @@ class Settings(AuthenticationSettings, frozen=True, kw_only=True):
     """API keys that act for the user named in the header ``X-Oxcart-User``."""
     signing_secret: str | None = None
     """Signs download links; made and kept in ``data_dir`` in development."""
+    old_signing_secrets: tuple[str, ...] = ()
+    """Signing secrets that were replaced; links and tickets made with them stay good."""
     max_body_bytes: Positive = 1_048_576
     exports_per_hour: NotNegative = 100
     """How many exports a user may ask for within an hour; 0: any number."""
@@ -262,6 +264,7 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "service_keys": ("OXCART_SERVICE_KEYS",),
     **AUTHENTICATION_VARIABLES,
     "signing_secret": ("OXCART_SIGNING_SECRET",),
+    "old_signing_secrets": ("OXCART_OLD_SIGNING_SECRETS",),
     "max_body_bytes": ("OXCART_MAX_BODY_BYTES",),
     "exports_per_hour": ("OXCART_EXPORTS_PER_HOUR",),
     "unfinished_exports": ("OXCART_UNFINISHED_EXPORTS",),
@@ -315,6 +318,7 @@ SECRET_FIELDS = AUTHENTICATION_SECRETS | frozenset(
         "operator_keys",
         "service_keys",
         "signing_secret",
+        "old_signing_secrets",
         "webhook_secrets",
         "webhook_incoming_secrets",
         "sentry_dsn",

@@ -21,7 +21,7 @@ from oxcart.database.schema import prepare_schema
 from oxcart.errors import ConfigError
 from oxcart.exports.expiry import ExportSweeper
 from oxcart.exports.jobs import ExportJobs
-from oxcart.exports.links import FOREVER, LinkSigner, signing_secret
+from oxcart.exports.links import FOREVER, LinkSigner, old_signing_secrets, signing_secret
 from oxcart.exports.outbox import Outbox
 from oxcart.exports.quotas import ExportQuota
 from oxcart.exports.records import ExportRecords
@@ -181,6 +181,7 @@ def build_system(
     keep_for = _keep_for(settings)
     signer = LinkSigner(
         signing_secret(settings),
+        old_secrets=old_signing_secrets(settings),
         base_url=settings.files_base_url,
         lifetime=timedelta(seconds=settings.link_seconds),
         row_lifetime=(keep_for or FOREVER) if settings.file_links == "signed" else None,

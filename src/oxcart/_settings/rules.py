@@ -226,6 +226,11 @@ def database_problems(settings: Settings) -> Iterator[Problem]:
 
 def secret_problems(settings: Settings) -> Iterator[Problem]:
     """What links are signed with."""
+    for old in settings.old_signing_secrets:
+        weakness = weakness_of(old) if settings.is_production else None
+        if weakness is not None or len(old) < MIN_SECRET_CHARS:
+            found = weakness or f"has {len(old)} characters"
+            yield Problem("OXCART_OLD_SIGNING_SECRETS", f"{found}: {_WANTED_SECRET}")
     secret = settings.signing_secret
     if secret is None:
         if settings.is_production:

@@ -21,7 +21,7 @@ from oxcart.errors import ConfigError
 from oxcart.exports.errors import LinkExpired, LinkInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from oxcart import JsonValue
     from oxcart.settings import Settings
@@ -47,6 +47,7 @@ class LinkSigner:
         lifetime: how long a link is good for.
         row_lifetime: how long the URL in an export's row is good for without a login; None: it
             needs one.
+        old_secrets: secrets that were replaced; links made with them are still accepted.
         now: the time in seconds since 1970.
     """
 
@@ -57,10 +58,13 @@ class LinkSigner:
         base_url: str,
         lifetime: timedelta,
         row_lifetime: timedelta | None = None,
+        old_secrets: Sequence[bytes] = (),
         now: Callable[[], float] = time.time,
     ) -> None:
         # A key of its own: a signature made for another purpose is worth nothing here.
-        self._key = hmac.digest(secret, _PURPOSE, hashlib.sha256)
+        self._key, *self._old_keys = (
+            hmac.digest(each, _PURPOSE, hashlib.sha256) for each in (secret, *old_secrets)
+        )
         self._base_url = base_url
         self._lifetime = lifetime
         self._row_lifetime = row_lifetime
@@ -86,7 +90,8 @@ class LinkSigner:
 
     def _signed_url(self, export_id: str, lifetime: timedelta) -> str:
         expires = str(int(self._now() + lifetime.total_seconds()))
-        query = urlencode({"expires": expires, "signature": self._signature(export_id, expires)})
+        signature = _signature(self._key, export_id, expires)
+        query = urlencode({"expires": expires, "signature": signature})
         return f"{self.file_url(export_id)}?{query}"
 
     def check(self, export_id: str, *, expires: str | None, signature: str | None) -> None:
@@ -98,15 +103,20 @@ class LinkSigner:
         """
         if expires is None or signature is None or not _EXPIRES.fullmatch(expires):
             raise LinkInvalid
-        expected = self._signature(export_id, expires).encode()
-        if not hmac.compare_digest(expected, signature.encode("utf-8", "replace")):
+        given = signature.encode("utf-8", "replace")
+        fits = [  # all of them, so that the time does not depend on which one fits
+            hmac.compare_digest(_signature(key, export_id, expires).encode(), given)
+            for key in (self._key, *self._old_keys)
+        ]
+        if not any(fits):
             raise LinkInvalid
         if self._now() >= int(expires):
             raise LinkExpired
 
-    def _signature(self, export_id: str, expires: str) -> str:
-        message = f"{export_id}\n{expires}".encode("utf-8", "replace")
-        return hmac.new(self._key, message, hashlib.sha256).hexdigest()
+
+def _signature(key: bytes, export_id: str, expires: str) -> str:
+    message = f"{export_id}\n{expires}".encode("utf-8", "replace")
+    return hmac.new(key, message, hashlib.sha256).hexdigest()
 
 
 def _path_of(export_id: str) -> str:
@@ -146,6 +156,11 @@ def signing_secret(settings: Settings) -> bytes:
         raise refusal(problems)
     given = settings.signing_secret
     return _kept_secret(settings.data_dir) if given is None else given.encode()
+
+
+def old_signing_secrets(settings: Settings) -> tuple[bytes, ...]:
+    """Return the secrets that were replaced."""
+    return tuple(secret.encode() for secret in settings.old_signing_secrets)
 
 
 def _kept_secret(folder: Path) -> bytes:

@@ -17,7 +17,7 @@ from oxcart.database.api_keys import ApiKeys
 from oxcart.database.site_sessions import StoredSessions
 from oxcart.database.users import DEFAULT_USER_ID, Users
 from oxcart.errors import OxcartError
-from oxcart.exports.links import signing_secret
+from oxcart.exports.links import old_signing_secrets, signing_secret
 from oxcart.http.auth import Authenticator
 from oxcart.http.bursts import Bursts
 from oxcart.http.cors import Cors
@@ -107,7 +107,7 @@ def create_app(system: System) -> FastAPI:
     )
     app.state.live = LiveUpdates(system.app, clients)
     signer = TicketSigner(
-        [signing_secret(system.settings)],
+        [signing_secret(system.settings), *old_signing_secrets(system.settings)],
         lifetime=timedelta(seconds=system.settings.ticket_seconds),
     )
     app.state.tickets = Tickets(signer, users)

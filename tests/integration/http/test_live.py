@@ -395,7 +395,7 @@ async def test_job_that_is_removed_ends_its_streams(site: Site) -> None:
     assert ("end", "removed") == (received[-1].name, received[-1].data["state"])
 
 
-async def test_client_that_does_not_read_is_dropped_and_told_so(site: Site) -> None:
+async def test_client_that_does_not_read_is_dropped_with_a_last_event(site: Site) -> None:
     answer = await site.ask()
     job_id, path = answer["exportJob"]["id"], answer["ticket"]["eventsPath"]
     job = await site.queue.get_job(job_id)

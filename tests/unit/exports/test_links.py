@@ -10,7 +10,7 @@ import pytest
 
 from oxcart.errors import ConfigError
 from oxcart.exports.errors import LinkExpired, LinkInvalid
-from oxcart.exports.links import LinkSigner, signing_secret, web_url
+from oxcart.exports.links import LinkSigner, old_signing_secrets, signing_secret, web_url
 from oxcart.settings import Settings
 
 if TYPE_CHECKING:
@@ -117,6 +117,28 @@ def test_a_link_of_another_secret_is_refused() -> None:
 
     with pytest.raises(LinkInvalid):
         make_signer().check("cexport", **given)
+
+
+def test_link_of_a_replaced_secret_stays_good_and_new_ones_are_made_with_the_new() -> None:
+    settings = Settings(
+        signing_secret="fedcba9876543210", old_signing_secrets=("0123456789abcdef",)
+    )
+    signer = LinkSigner(
+        signing_secret(settings),
+        base_url="https://club.example",
+        lifetime=timedelta(hours=1),
+        old_secrets=old_signing_secrets(settings),
+        now=Clock(),
+    )
+
+    signer.check("cexport", **parameters(make_signer().signed_url("cexport")))
+    with pytest.raises(LinkInvalid):
+        make_signer().check("cexport", **parameters(signer.signed_url("cexport")))
+    with pytest.raises(ConfigError, match="OXCART_OLD_SIGNING_SECRETS has 7 characters") as caught:
+        signing_secret(
+            Settings(signing_secret="0123456789abcdef", old_signing_secrets=("hunter2",))
+        )
+    assert "hunter2" not in str(caught.value)
 
 
 def test_an_expired_link_that_was_tampered_with_is_not_called_expired() -> None:
