@@ -67,7 +67,7 @@ class Acceptor:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                connection, _ = await loop.sock_accept(self._listener)
+                connection = self._accept_waiting() or (await loop.sock_accept(self._listener))[0]
             except (ConnectionAbortedError, InterruptedError):
                 continue  # the client is gone
             except OSError as error:
@@ -77,6 +77,15 @@ class Acceptor:
                 await loop.connect_accepted_socket(self._make_protocol, connection)
             except OSError:
                 connection.close()  # the client is gone
+
+    def _accept_waiting(self) -> socket.socket | None:
+        """Accept a connection that is there already, which costs less than to wait for one."""
+        try:
+            connection, _ = self._listener.accept()
+        except BlockingIOError:
+            return None
+        connection.settimeout(0)
+        return connection
 
     async def _recover(self, error: OSError) -> None:
         """Get a descriptor back, if there is one to get; then try again."""

@@ -177,7 +177,7 @@ def check_framing(scope: Scope) -> None:
     Raises:
         ProblemError: 400, and the connection is closed.
     """
-    names = [name for name, _ in scope["headers"]]
+    names = {name for name, _ in scope["headers"]}
     if b"transfer-encoding" not in names:
         return
     if b"content-length" in names or scope.get("http_version") == "1.0":

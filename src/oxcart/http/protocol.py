@@ -55,7 +55,9 @@ class GuardedProtocol(H11Protocol):
         self.logger = _quiet_logger()
         self._table = table
         self._limits = table.limits
+        self._head_deadline: float | None = None
         self._head_timer: asyncio.TimerHandle | None = None
+        """Armed at most once at a time, and not for each request: it looks at the deadline."""
         self._stall_timer: asyncio.TimerHandle | None = None
         self._has_head_bytes = False
 
@@ -71,6 +73,8 @@ class GuardedProtocol(H11Protocol):
         """Forget the connection."""
         self._table.closed(self)
         self._stop_waiting()
+        if self._head_timer is not None:
+            self._head_timer.cancel()
         self._stop_watching()
         super().connection_lost(exc)
 
@@ -123,21 +127,22 @@ class GuardedProtocol(H11Protocol):
     def _wait(self) -> None:
         self._table.waits(self)
         self._has_head_bytes = False
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-        self._head_timer = self.loop.call_later(self._limits.head_seconds, self._head_is_late)
+        self._head_deadline = self.loop.time() + self._limits.head_seconds
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_at(self._head_deadline, self._check_head)
 
     def _stop_waiting(self) -> None:
         self._table.is_busy(self)
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+        self._head_deadline = None
 
-    def _head_is_late(self) -> None:
+    def _check_head(self) -> None:
         self._head_timer = None
-        if self.transport.is_closing():
+        deadline = self._head_deadline
+        if deadline is None or self.transport.is_closing():
             return
-        if self._has_head_bytes and self.conn.their_state is h11.IDLE:
+        if self.loop.time() < deadline:
+            self._head_timer = self.loop.call_at(deadline, self._check_head)
+        elif self._has_head_bytes and self.conn.their_state is h11.IDLE:
             self._refuse(_HEAD_TOO_SLOW)
         else:
             self.close_idle()
