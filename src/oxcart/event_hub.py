@@ -37,6 +37,7 @@ BLOCK_S = 2.0
 PAGE = 1_000
 LINGER_S = 10.0
 """How long the hub goes on reading without a subscriber: clients come back soon."""
+LOG_MISSES_EVERY_S = 10.0
 BUFFER = 64
 
 
@@ -160,6 +161,7 @@ class EventHub(Closing):
         self._is_reading = False
         self._is_closed = False
         self._idle_since = time.monotonic()
+        self._log_misses_at = 0.0
 
     @property
     def subscriber_count(self) -> int:
@@ -245,8 +247,7 @@ class EventHub(Closing):
                 if after_ms is not None:
                     log.info("events.reconnected queue=%s after_ms=%d", self._keys.queue, after_ms)
                 if has_gap:
-                    log.warning("events.missed queue=%s", self._keys.queue)
-                    self._history.begin(entries[0][0].decode(), is_included=True)
+                    entries = await self._skip_to_end(entries)
                 if has_gap or after_ms is not None:
                     self._give_all(Notice.RESYNC)
                 self._deliver(entries)
@@ -270,6 +271,22 @@ class EventHub(Closing):
         oldest = await self._store.run(reading.first_event_id(self._keys))
         found = None if oldest is None else EventId.parse(oldest)
         return entries, found is not None and found > after
+
+    async def _skip_to_end(self, entries: Entries) -> Entries:
+        """Go on at the stream's end after events were lost, instead of losing some again and again.
+
+        Returns:
+            The events to deliver: none, unless the end cannot be read.
+        """
+        if time.monotonic() >= self._log_misses_at:
+            self._log_misses_at = time.monotonic() + LOG_MISSES_EVERY_S
+            log.warning("events.missed queue=%s", self._keys.queue)
+        try:
+            self._history.begin(await self._store.run(reading.last_event_id(self._keys)))
+        except StoreError:
+            self._history.begin(entries[0][0].decode(), is_included=True)
+            return entries
+        return []
 
     def _deliver(self, entries: Entries) -> None:
         for entry_id, fields in entries:
