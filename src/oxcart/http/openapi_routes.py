@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Examples = dict[str, Any]
 """Values by the names of the examples."""
 
-_KEY = (Kind.UNAUTHENTICATED, Kind.TOO_MANY_GUESSES)
+_KEY = (Kind.UNAUTHENTICATED, Kind.TOO_MANY_GUESSES, Kind.KEYS_UNAVAILABLE)
 _USER = (*_KEY, Kind.NO_USER)
 _BODY = (
     Kind.INVALID_JSON,
