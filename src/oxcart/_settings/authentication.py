@@ -46,6 +46,10 @@ class AuthenticationSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The claim of such a token that holds the user's id, or ``email``."""
     jwt_leeway_seconds: NotNegative = 30
     """How far the issuer's clock and this one may differ."""
+    auth_hook: str | None = None
+    """A callable of the application that finds the user of a request, as ``module:attribute``."""
+    proxy_user_header: str | None = None
+    """The header in which a trusted proxy names the user that it has logged in."""
     trusted_origins: tuple[str, ...] = ()
     """Origins beside those of ``app_url`` and ``api_url`` whose pages may use a session cookie to
     change something."""
@@ -63,6 +67,16 @@ class AuthenticationSettings(msgspec.Struct, frozen=True, kw_only=True):
         if self.sessions == "database":
             return True
         return self.sessions != "off" and bool(self.session_secrets)
+
+    @property
+    def accepts_users(self) -> bool:
+        """Whether users can be authenticated by anything but an API key."""
+        return (
+            self.accepts_sessions
+            or self.accepts_tokens
+            or self.auth_hook is not None
+            or self.proxy_user_header is not None
+        )
 
     @property
     def accepts_tokens(self) -> bool:
@@ -88,6 +102,8 @@ AUTHENTICATION_VARIABLES: dict[str, tuple[str, ...]] = {
     "jwt_algorithms": ("OXCART_JWT_ALGORITHMS",),
     "jwt_user_claim": ("OXCART_JWT_USER_CLAIM",),
     "jwt_leeway_seconds": ("OXCART_JWT_LEEWAY_SECONDS",),
+    "auth_hook": ("OXCART_AUTH_HOOK",),
+    "proxy_user_header": ("OXCART_PROXY_USER_HEADER",),
     "trusted_origins": ("OXCART_TRUSTED_ORIGINS",),
 }
 """The environment variables of these settings; see ``oxcart.settings.ENVIRONMENT``."""

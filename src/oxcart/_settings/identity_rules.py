@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -12,6 +13,11 @@ from oxcart._settings.values import Problem, mask_url
 
 if TYPE_CHECKING:
     from oxcart.settings import Settings
+
+
+_HOOK = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
+_OTHER_HEADERS = frozenset({"authorization", "cookie", "host", "x-api-key"})
 
 
 def session_problems(settings: Settings) -> Iterator[Problem]:
@@ -44,6 +50,25 @@ def session_problems(settings: Settings) -> Iterator[Problem]:
             "or set OXCART_SESSIONS=off to refuse the site's sessions"
         )
         yield from weak_secrets(variable, [secret for secret in secrets if secret], wish)
+
+
+def hook_problems(settings: Settings) -> Iterator[Problem]:
+    """Authentication by the application's own code, or by a proxy."""
+    hook, header = settings.auth_hook, settings.proxy_user_header
+    if hook is not None and _HOOK.fullmatch(hook) is None:
+        yield Problem("OXCART_AUTH_HOOK", f"is {hook!r}: expected module:attribute")
+    if header is None:
+        return
+    if _HEADER.fullmatch(header) is None or header.lower() in _OTHER_HEADERS:
+        yield Problem(
+            "OXCART_PROXY_USER_HEADER",
+            f"is {header!r}: expected the name of a header of its own, such as X-Forwarded-User",
+        )
+    if not settings.trusted_proxies:
+        yield Problem(
+            "OXCART_PROXY_USER_HEADER",
+            "is set, and OXCART_TRUSTED_PROXIES is not: the header is believed only from there",
+        )
 
 
 def token_problems(settings: Settings) -> Iterator[Problem]:

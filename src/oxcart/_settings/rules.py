@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from oxcart._model.ids import check_queue_name
-from oxcart._settings.identity_rules import session_problems, token_problems
+from oxcart._settings.identity_rules import hook_problems, session_problems, token_problems
 from oxcart._settings.letterhead import check_app_url, parse_sender
 from oxcart._settings.networks import edge_problems
 from oxcart._settings.secret_strength import MIN_CHARS, weak_secrets, weakness_of
@@ -83,6 +83,7 @@ def problems_of(settings: Settings, needs: Needs) -> Iterator[Problem]:
         yield from incoming_problems(settings)
         yield from session_problems(settings)
         yield from token_problems(settings)
+        yield from hook_problems(settings)
         yield from metrics_problems(settings)
         yield from edge_problems(settings)
 
@@ -264,9 +265,7 @@ def key_problems(settings: Settings) -> Iterator[Problem]:
         "OXCART_SERVICE_KEYS": settings.service_keys,
     }
     if settings.is_production:
-        if not any(by_variable.values()) and not (
-            settings.accepts_sessions or settings.accepts_tokens
-        ):
+        if not any(by_variable.values()) and not settings.accepts_users:
             yield _missing(
                 " or ".join(by_variable),
                 "an API key, or NEXTAUTH_SECRET or AUTH_SECRET, which let the site's users in; "

@@ -40,6 +40,7 @@ from oxcart.http.reference import complete_openapi
 from oxcart.http.routes import exports, health, live, metrics, queues, reference, webhooks, worker
 
 if TYPE_CHECKING:
+    from oxcart.http.hooks import Hook
     from oxcart.system import System
 
 log = logging.getLogger("oxcart.http")
@@ -57,11 +58,14 @@ class _Api(FastAPI):
         return self.openapi_schema
 
 
-def create_app(system: System) -> FastAPI:
+def create_app(system: System, *, authenticate: Hook | None = None) -> FastAPI:
     """Build the HTTP application.
 
     Args:
         system: the open system that the routes use; the caller opens and closes it.
+        authenticate: the application's own method to find the user of a request, asked before all
+            others: takes the request and returns an ``Identity``, or None to leave the request to
+            the other methods. Default: the one that ``OXCART_AUTH_HOOK`` names.
 
     Raises:
         ConfigError: production without an API key, or with one that is too short.
@@ -93,6 +97,7 @@ def create_app(system: System) -> FastAPI:
         users,
         sessions=StoredSessions(system.database),
         keys=ApiKeys(system.database),
+        hook=authenticate,
     )
     app.state.guesses = Guesses()
     app.state.health = HealthProbe(system)

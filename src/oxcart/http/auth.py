@@ -30,6 +30,7 @@ from oxcart._settings.default_user import why_no_default_user
 from oxcart._settings.rules import key_problems
 from oxcart._settings.values import refusal
 from oxcart.http.body import is_storable
+from oxcart.http.hooks import ask_hook, load_hook, user_of_proxy
 from oxcart.http.keys import KeyRing
 from oxcart.http.local_requests import is_local
 from oxcart.http.problems import Kind, ProblemError
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from oxcart._auth.identity import Identity
     from oxcart._auth.jwt import TokenVerifier
     from oxcart.database.users import User
+    from oxcart.http.hooks import Hook
     from oxcart.http.keys import KeyStore
     from oxcart.http.sessions import SessionStore
     from oxcart.settings import Settings
@@ -67,7 +69,7 @@ class Role(StrEnum):
     SCOPED_KEY = "scoped-key"
     """Only what the scopes of a key say, which includes no user."""
     USER = "user"
-    """Act for one user. By a session of the site or a JSON Web Token."""
+    """Act for one user. By a session of the site, a token, a trusted proxy or a hook."""
     DEFAULT_USER = "default-user"
     """Act for the sample data's first user. By being on this machine, in development."""
 
@@ -119,6 +121,7 @@ class Authenticator:
         users: where users are looked up.
         sessions: where the site keeps sessions in its database.
         keys: the keys that ``oxcart keys`` made.
+        hook: the application's own method, asked before all others; default: the settings'.
 
     Raises:
         ConfigError: production without a key or with one that is too short; a key in both roles.
@@ -131,6 +134,7 @@ class Authenticator:
         *,
         sessions: SessionStore | None = None,
         keys: KeyStore | None = None,
+        hook: Hook | None = None,
     ) -> None:
         problems = tuple(key_problems(settings))
         if problems:
@@ -149,6 +153,9 @@ class Authenticator:
         self._is_development = settings.env == "development"
         self._keys = KeyRing(settings, keys)
         self._tokens = open_verifier(settings)
+        named = None if settings.auth_hook is None else load_hook(settings.auth_hook)
+        self._hook = hook or named
+        self._proxy_header = settings.proxy_user_header
 
     async def authenticate(self, request: Request) -> Caller:
         """Return the caller.
@@ -165,11 +172,18 @@ class Authenticator:
             raise self._unauthenticated(str(error)) from error
 
     async def _authenticate(self, request: Request) -> Caller:
+        identity = None if self._hook is None else await ask_hook(self._hook, request)
+        if identity is not None:
+            return await self._user_caller(request, identity)
         key = _presented_key(request)
         if key is not None:
             if self._tokens is not None and self._is_token(key):
                 return await self._token_caller(request, self._tokens, key)
             return await self._key_caller(request, await self._keys.scopes_of(key))
+        if self._proxy_header is not None:
+            identity = user_of_proxy(request, self._proxy_header)
+            if identity is not None:
+                return await self._user_caller(request, identity)
         if USER_HEADER in request.headers:
             raise self._unauthenticated("X-Oxcart-User needs a key beside it")
         identity = await self._sessions.identify(request)
@@ -236,6 +250,10 @@ class Authenticator:
             accepted.append("a JSON Web Token as Authorization: Bearer <token>")
         if self._sessions.is_enabled:
             accepted.append("the site's session cookie")
+        if self._proxy_header is not None:
+            accepted.append(f"{self._proxy_header} from a trusted proxy")
+        if self._hook is not None:
+            accepted.append("what the application's own hook accepts")
         return ProblemError(
             Kind.UNAUTHENTICATED,
             f"{detail}; accepted: {', or '.join(accepted)}",
