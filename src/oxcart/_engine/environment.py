@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from oxcart._model.ids import check_prefix
 from oxcart._settings.start_mode import ModeName, read_mode
 from oxcart._wire.keys import DEFAULT_PREFIX
 
@@ -29,8 +30,12 @@ def environment() -> ModeName:
 
 
 def prefix_or_default(prefix: str | None) -> str:
-    """Return the prefix of all keys: the argument, else ``OXCART_PREFIX``, else ``bull``."""
-    return variable("OXCART_PREFIX") or DEFAULT_PREFIX if prefix is None else prefix
+    """Return the prefix of all keys: the argument, else ``OXCART_PREFIX``, else ``bull``.
+
+    Raises:
+        ConfigError: no keys can begin with it.
+    """
+    return check_prefix(variable("OXCART_PREFIX") or DEFAULT_PREFIX if prefix is None else prefix)
 
 
 def data_dir_or_default(data_dir: str | os.PathLike[str] | None) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from oxcart._model.ids import check_queue_name
+from oxcart._model.ids import check_prefix, check_queue_name
 from oxcart._model.job import JobSpec
 from oxcart._model.json import JsonValue
 from oxcart._model.options import PLAIN_OPTIONS, JobOptions, check_kind
@@ -38,6 +38,8 @@ class FlowNode:
     def __post_init__(self) -> None:
         """Check what can be checked of one node."""
         check_queue_name(self.queue)
+        if self.prefix is not None:
+            check_prefix(self.prefix)
         check_kind("options", self.options, JobOptions)
         try:
             object.__setattr__(self, "children", tuple(self.children))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from oxcart._model.ids import check_queue_name
+from oxcart._model.ids import check_prefix, check_queue_name
 from oxcart._settings.identity_rules import hook_problems, session_problems, token_problems
 from oxcart._settings.letterhead import check_app_url, parse_sender
 from oxcart._settings.networks import edge_problems
@@ -174,6 +174,10 @@ def _watched_problems(settings: Settings) -> Iterator[Problem]:
 
 def redis_problems(settings: Settings) -> Iterator[Problem]:
     """Where jobs are to go."""
+    try:
+        check_prefix(settings.prefix)
+    except ConfigError as error:
+        yield Problem("OXCART_PREFIX", f"is wrong: {error}")
     if settings.broker == "sqs":
         yield from sqs_problems(settings)
     elif settings.is_production and settings.redis_url is None:

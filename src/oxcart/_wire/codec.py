@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from oxcart._model.ids import MAX_NAME_LENGTH, check_job_name
 from oxcart._model.job import JobRecord, made_of
 from oxcart._model.json import JsonValue
 from oxcart._model.unknown import UnknownJob
@@ -74,6 +75,18 @@ def encode_text(text: str, *, what: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError as error:
         raise PayloadError(f"{what} cannot be written as UTF-8: {error}") from error
+
+
+def encode_job_name(name: str) -> bytes:
+    """Write the name of a job that is added.
+
+    Raises:
+        ConfigError: it is too long or holds a control character.
+        PayloadError: UTF-8 cannot hold it.
+    """
+    if not name.isprintable() or len(name) > MAX_NAME_LENGTH:
+        check_job_name(name)
+    return encode_text(name, what="the job's name")
 
 
 def decode_json(text: bytes, *, what: str) -> JsonValue:

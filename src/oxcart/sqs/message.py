@@ -18,7 +18,7 @@ import msgspec
 
 from oxcart._model.job import JobSpec
 from oxcart._wire import fields
-from oxcart._wire.codec import encode_json, encode_text
+from oxcart._wire.codec import encode_job_name, encode_json
 from oxcart._wire.options_codec import encode_options
 from oxcart.errors import PayloadError
 
@@ -62,7 +62,7 @@ def write_message(spec: JobSpec, *, job_id: str, made_at_ms: int, prefix: str) -
     Raises:
         PayloadError: JSON cannot hold the data.
     """
-    encode_text(spec.name, what="the job's name")
+    encode_job_name(spec.name)
     options = replace(spec.options, job_id=None, delay=None)
     body = _Body(
         name=spec.name,

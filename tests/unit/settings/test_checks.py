@@ -143,6 +143,7 @@ def test_command_for_development_names_the_variable_that_made_this_production() 
             "OXCART_SMTP_TLS",
             "in clear",
         ),
+        ({"OXCART_PREFIX": "bull*"}, "OXCART_PREFIX", "prefix 'bull*' must be 1 to 200"),
         ({"SMTP_FROM": ""}, "SMTP_FROM", "the built-in one is for development"),
         ({"OXCART_ENV": "test", "NODE_ENV": "production"}, "OXCART_ENV", "but NODE_ENV is"),
         ({"SMTP_FROM": "nobody"}, "SMTP_FROM", "is 'nobody': it must be of the form"),

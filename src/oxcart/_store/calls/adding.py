@@ -17,7 +17,7 @@ from oxcart._model.job import JobSpec
 from oxcart._model.links import Deduplication
 from oxcart._model.options import JobOptions
 from oxcart._store.call import Call, Word, script_call
-from oxcart._wire.codec import encode_json, encode_text
+from oxcart._wire.codec import encode_job_name, encode_json, encode_text
 from oxcart._wire.keys import QueueKeys
 from oxcart._wire.options_codec import encode_options, encode_parent, queue_key
 from oxcart.errors import PayloadError
@@ -85,7 +85,7 @@ def encode_job(
         more = _more(options, prefix, waits=True)
     return (
         encode_text(options.job_id or job_id or "", what="the job's id"),
-        encode_text(spec.name, what="the job's name"),
+        encode_job_name(spec.name),
         data,
         text,
         more,

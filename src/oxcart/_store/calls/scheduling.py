@@ -13,7 +13,7 @@ from oxcart._model.job import JobSpec
 from oxcart._model.schedule import Schedule, SchedulerInfo
 from oxcart._store.call import Call, Word, command, script_call
 from oxcart._store.calls.adding import encode_data
-from oxcart._wire.codec import encode_text, pairs
+from oxcart._wire.codec import encode_job_name, encode_text, pairs
 from oxcart._wire.codes import Code
 from oxcart._wire.keys import QueueKeys
 from oxcart._wire.schedule_codec import (
@@ -131,7 +131,7 @@ def encode_scheduler(scheduler_id: str, schedule: Schedule, spec: JobSpec) -> En
         id=scheduler_id,
         schedule=schedule,
         words=(
-            encode_text(spec.name, what="the job's name"), data,
+            encode_job_name(spec.name), data,
             first_options(template, schedule, scheduler_id), options.priority,
             "1" if options.lifo else "0",
         ),
