@@ -24,6 +24,13 @@ LINK_SCHEME = {
     "name": "signature",
     "description": "The signature of a download link, with `expires`; see `fileUrl`.",
 }
+WEBHOOK_SCHEME = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "webhook-signature",
+    "description": "A signature by the Standard Webhooks specification, with `webhook-id` and "
+    "`webhook-timestamp`.",
+}
 _LAST_EVENT_ID = {
     "name": "Last-Event-ID",
     "in": "header",

@@ -182,7 +182,14 @@ DETAILS: Mapping[tuple[str, str], Details] = {
             },
         },
         answers={"200": {"taken in": {"success": True}}},
-        problems=(*_KEY, *_BODY, Kind.FORBIDDEN, Kind.NOT_FOUND, Kind.DATABASE_UNAVAILABLE),
+        problems=(
+            *_KEY,
+            *_BODY,
+            Kind.FORBIDDEN,
+            Kind.NOT_FOUND,
+            Kind.BUSY,
+            Kind.DATABASE_UNAVAILABLE,
+        ),
     ),
     ("get", "/api/webhooks/deliveries"): Details(
         answers={"200": {"one waits": {"success": True, "deliveries": [examples.DELIVERY]}}},

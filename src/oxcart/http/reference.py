@@ -23,6 +23,7 @@ from pydantic.json_schema import models_json_schema
 from oxcart.http.openapi_details import (
     LINK_SCHEME,
     TICKET_SCHEME,
+    WEBHOOK_SCHEME,
     add_details,
     problem_examples,
 )
@@ -31,6 +32,7 @@ from oxcart.http.problems import MEDIA_TYPE, Kind
 from oxcart.http.schemas import ExportRequest, WebhookEvent
 
 _OPEN_PATHS = ("/api/health", "/api/health/live")
+_WEBHOOK_PATH = "/api/queues/webhook"
 _LINK_PATHS = ("/api/exports/{exportId}/file",)
 _REQUESTS = (ExportRequest, WebhookEvent)
 _KEYS: list[dict[str, list[str]]] = [{"operatorOrServiceKey": []}, {"apiKeyHeader": []}]
@@ -55,6 +57,7 @@ _SECURITY_SCHEMES = {
     },
 }
 _SECURITY_SCHEMES |= {"ticket": TICKET_SCHEME, "signedLink": LINK_SCHEME}
+_SECURITY_SCHEMES |= {"webhookSignature": WEBHOOK_SCHEME}
 _PROBLEM_SCHEMA = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "error", "requestId"],
@@ -121,6 +124,7 @@ def complete_openapi(document: dict[str, Any]) -> dict[str, Any]:
                 ),
                 *([{"ticket": []}] if _takes_ticket(operation) else []),
                 *([{"signedLink": []}] if path in _LINK_PATHS else []),
+                *([{"webhookSignature": []}] if path == _WEBHOOK_PATH else []),
             ]
             operation.setdefault("parameters", []).append(_USER_HEADER)
     return document

@@ -129,3 +129,13 @@ def test_reference_document_names_every_route_and_every_problem() -> None:
 
     assert [path for method, path in ROUTES if f"# `{method.upper()} {path}`" not in text] == []
     assert [kind.slug for kind in Kind if f"`{kind.slug}`" not in text] == []
+
+
+async def test_webhook_is_described_with_its_signature(anonymous: httpx2.AsyncClient) -> None:
+    document = (await anonymous.get("/openapi.json")).json()
+
+    webhook = document["paths"]["/api/queues/webhook"]["post"]
+    assert {"webhookSignature": []} in webhook["security"]
+    scheme = document["components"]["securitySchemes"]["webhookSignature"]
+    assert (scheme["in"], scheme["name"]) == ("header", "webhook-signature")
+    assert "409" in webhook["responses"]
