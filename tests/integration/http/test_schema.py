@@ -45,8 +45,8 @@ from tests.support import wait_until_sync
 from oxcart.database import Database
 from oxcart.database.schema import prepare_schema
 
-EXAMPLES = 40
-"""Of each operation with valid and with invalid data; about 1,000 requests."""
+EXAMPLES = 20
+"""Of each operation, with valid and with invalid data."""
 CALLERS: dict[str, dict[str, str]] = {
     "service": {"authorization": f"Bearer {SERVICE_KEY}"},
     "operator": OPERATOR,
@@ -153,8 +153,8 @@ def test_answers_to_made_up_requests_fit_the_document_and_tell_nothing_of_others
         if operation.path not in WITHOUT_INPUT:
             try_operation(api, operation, GenerationMode.NEGATIVE)
     assert count > 10
-    assert all(api.answered[caller, 200] > 5 for caller in CALLERS), api.answered
-    assert api.answered[ADA, 404] > 5, "no id of another user was asked for"
+    assert all(api.answered[caller, 200] > 2 for caller in CALLERS), api.answered
+    assert api.answered[ADA, 404] > 2, "no id of another user was asked for"
 
 
 def try_operation(api: Api, operation: Any, mode: GenerationMode) -> None:
@@ -181,7 +181,10 @@ def try_operation(api: Api, operation: Any, mode: GenerationMode) -> None:
         for name in [name for name in case.headers if name.lower() == "x-oxcart-user"]:
             del case.headers[name]
         response = case.call(headers=CALLERS[caller], timeout=20)
-        case.validate_response(response, checks=CHECKS)
+        # The document describes a stream as a text, and schemathesis each of its events.
+        is_stream = response.headers.get("content-type", [""])[0].startswith("text/event-stream")
+        checks = [check for check in CHECKS if check is not response_schema_conformance]
+        case.validate_response(response, checks=checks if is_stream else CHECKS)
         api.answered[caller, response.status_code] += 1
         api.note_created(caller, response.content)
         asked = response.request.url + str(response.request.body)
