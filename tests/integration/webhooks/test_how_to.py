@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import os
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from standardwebhooks.webhooks import Webhook
+from tests.integration.webhooks.receiver import receiving
 
 from oxcart.webhooks.signatures import SigningSecret, signed_headers
 
@@ -51,12 +54,31 @@ def requests() -> list[tuple[bool, dict[str, str], bytes]]:
     ]
 
 
-def test_python_of_the_page_verifies(folder: Path) -> None:
-    spec = importlib.util.spec_from_file_location("verify", folder / "verify.py")
+def load(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
-    module: Any = importlib.util.module_from_spec(spec)
+    module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+async def test_application_of_the_page_reports_its_own_events(
+    folder: Path, valkey_url: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", valkey_url)
+    monkeypatch.setenv("OXCART_PREFIX", prefix)
+    shop = load(folder / "shop.py")
+    async with receiving() as receiver, asyncio.timeout(30):
+        await shop.main(f"sqlite:///{folder / 'shop.db'}", receiver.url, OLD.reveal())
+
+    (request,) = receiver.requests
+    message = Webhook(OLD.reveal()).verify(request.body, request.headers)
+    assert (message["type"], message["data"]) == ("order.paid", {"id": 7})
+
+
+def test_python_of_the_page_verifies(folder: Path) -> None:
+    module = load(folder / "verify.py")
     secrets = [OLD.reveal(), NEW.reveal()]
 
     for expected, headers, body in requests():
