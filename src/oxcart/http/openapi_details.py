@@ -38,6 +38,15 @@ _LAST_EVENT_ID = {
     "schema": {"type": "string", "maxLength": 50},
     "description": "The id of the last event that the client has seen; browsers send it.",
 }
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"enum": ["status", "state", "progress", "end", "dropped"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "id": {"type": "string", "description": "Up to which the client then knows everything."},
+        "retry": {"type": "integer", "description": "In milliseconds."},
+    },
+}
 _BINARY = {"type": "string", "format": "binary"}
 _FILE_TYPES = ("text/csv", "application/zip", "application/json")
 
@@ -54,7 +63,8 @@ def add_details(path: str, method: str, operation: dict[str, Any]) -> None:
     if path == FILE_PATH:
         _add_file(operation)
     if EVENTS in operation["responses"].get("200", {}).get("content", {}):
-        operation["responses"]["200"]["content"][EVENTS] = {"schema": {"type": "string"}}
+        # As FastAPI describes events: each one is an item.
+        operation["responses"]["200"]["content"][EVENTS] = {"itemSchema": _EVENT}
         operation.setdefault("parameters", []).append(dict(_LAST_EVENT_ID))
     for status, examples in details.answers.items():
         for content in operation["responses"][status]["content"].values():
