@@ -49,6 +49,8 @@ class Settings(AuthenticationSettings, frozen=True, kw_only=True):
     """Each queue's URL in SQS, as ``name=url``."""
     sqs_dead_letter_queues: tuple[str, ...] = ()
     """The URL of the SQS queue that takes each queue's failed jobs, as ``name=url``."""
+    server_security: Literal["warn", "require"] = "warn"
+    """What production does about servers on the network without TLS or a password."""
     database_url: str | None = None
     """SQLAlchemy or ``postgresql://`` URL; without it SQLite in ``data_dir``."""
 
@@ -244,6 +246,7 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "broker": ("OXCART_BROKER",),
     "sqs_queues": ("OXCART_SQS_QUEUES",),
     "sqs_dead_letter_queues": ("OXCART_SQS_DEAD_LETTER_QUEUES",),
+    "server_security": ("OXCART_SERVER_SECURITY",),
     "database_url": ("DATABASE_URL",),
     "smtp_host": ("SMTP_HOST",),
     "smtp_port": ("SMTP_PORT",),

@@ -90,6 +90,7 @@ VALUES = {
     "OXCART_UNKNOWN_JOB_SECONDS": "9",
     "OXCART_MAX_STALLED": "attempts",
     "OXCART_FILE_LINKS": "signed",
+    "OXCART_SERVER_SECURITY": "require",
     "OXCART_PROCESSES": "0",
     "OXCART_FROZEN_SECONDS": "9",
     "OXCART_START_SECONDS": "9",

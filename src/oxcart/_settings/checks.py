@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from oxcart._settings.names import misspelt, taken_for, unheard_of
 from oxcart._settings.notes import notes_of
 from oxcart._settings.rules import Needs, problems_of
+from oxcart._settings.server_security import insecure_servers
 from oxcart._settings.start_mode import (
     NODE_VARIABLE,
     VARIABLE,
@@ -77,7 +78,16 @@ def examine(needs: Needs, environ: Mapping[str, str] | None = None) -> Findings:
     known = {name for names in ENVIRONMENT.values() for name in names}
     # A value that cannot be read was told already; to call it missing as well would be wrong.
     told = {problem.variable for problem in unreadable}
+    insecure = tuple(
+        problem
+        for problem in insecure_servers(
+            settings, environ, redis=needs.redis, database=needs.database
+        )
+        if problem.variable not in told
+    )
+    is_required = settings.server_security == "require"
     found = (
+        *(insecure if is_required else ()),
         *problems_of(settings, needs),
         *_owner_problems(settings, needs),
         *_template_problems(settings, needs),
@@ -93,6 +103,7 @@ def examine(needs: Needs, environ: Mapping[str, str] | None = None) -> Findings:
         mode_reason=_MODE_REASON if is_decided_by_node(environ) else None,
         notes=(
             *notes_of(settings, needs, environ),
+            *(() if is_required else map(str, insecure)),
             *(f"{name} is no setting of this version" for name in unheard_of(environ, known)),
         ),
     )

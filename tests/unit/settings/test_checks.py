@@ -14,8 +14,8 @@ from oxcart.errors import ConfigError
 SECRET = "correct-horse-battery-staple-7f3K9xQ2"
 PRODUCTION = {
     "OXCART_ENV": "production",
-    "REDIS_URL": "redis://some.example:6379/0",
-    "DATABASE_URL": "postgresql://club@some.example/club",
+    "REDIS_URL": "rediss://club:some-password@some.example:6379/0",
+    "DATABASE_URL": "postgresql://club@some.example/club?sslmode=verify-full",
     "OXCART_SIGNING_SECRET": SECRET,
     "OXCART_OPERATOR_KEYS": SECRET + "-op",
     "SMTP_HOST": "smtp.example",
@@ -301,6 +301,50 @@ def test_only_one_problem_is_one_line() -> None:
 def test_what_is_worth_knowing_stops_nothing(changes: dict[str, str], said: str) -> None:
     assert problems("all", PRODUCTION | changes) == {}
     assert said in notes("all", PRODUCTION | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"REDIS_URL": "redis://:p@some.example/0"}, "REDIS_URL names a server on the network"),
+        ({"REDIS_URL": "rediss://some.example/0"}, "REDIS_URL has no password"),
+        ({"REDIS_URL": "redis+sentinel://:p@127.0.0.1,some.example/m"}, "wants rediss://"),
+        ({"DATABASE_URL": "postgresql://c:p@some.example/c"}, "it wants sslmode=verify-full"),
+        ({"DATABASE_URL": "postgresql://c:p@db/c?sslmode=prefer"}, "does not require TLS"),
+        ({"DATABASE_URL": "postgresql:///c?host=db&user=c"}, "does not require TLS"),
+    ],
+)
+def test_server_on_the_network_in_clear_is_noted_or_refused(
+    changes: dict[str, str], said: str
+) -> None:
+    required = PRODUCTION | changes | {"OXCART_SERVER_SECURITY": "require"}
+
+    assert problems("all", PRODUCTION | changes) == {}
+    assert said in notes("all", PRODUCTION | changes)
+    assert problems("all", required).keys() == changes.keys()
+    assert problems("all", required | {"OXCART_ENV": "test"}) == {}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"REDIS_URL": "redis://127.0.0.1:6379/0"},
+        {"REDIS_URL": "redis://[::1]:6379/0"},
+        {"REDIS_URL": "redis://localhost/0"},
+        {"REDIS_URL": "unix:///run/redis.sock"},
+        {"REDIS_URL": "rediss+cluster://c:p@some.example:6379,other.example:6379"},
+        {"REDIS_URL": "rediss://some.example/0?password=p"},
+        {"DATABASE_URL": "postgresql://c:p@localhost:5432/c"},
+        {"DATABASE_URL": "postgresql:///c?host=/run/postgresql"},
+        {"DATABASE_URL": "postgresql://c:p@db/c?sslmode=require"},
+        {"DATABASE_URL": "postgresql://c:p@db/c", "PGSSLMODE": "verify-full"},
+    ],
+)
+def test_server_of_this_machine_or_over_tls_is_secure(changes: dict[str, str]) -> None:
+    required = PRODUCTION | changes | {"OXCART_SERVER_SECURITY": "require"}
+
+    assert problems("all", required) == {}
+    assert notes("all", required) == ""
 
 
 def test_same_value_twice_and_services_of_kubernetes_are_no_matter() -> None:
