@@ -22,7 +22,7 @@ from oxcart.http.connections import ConnectionLimits
 from oxcart.http.edge import SECURITY_HEADERS, Edge
 from oxcart.http.problems import MEDIA_TYPE
 
-SHORT = ConnectionLimits(head_seconds=0.4, stall_seconds=0.4)
+SHORT = ConnectionLimits(head_seconds=1.0, stall_seconds=0.4)
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 PROGRAM = Path(__file__).parent / "few_descriptors.py"
 
@@ -96,15 +96,14 @@ async def test_connection_whose_next_request_does_not_come_is_closed(
 
 
 async def test_request_may_take_longer_than_its_head(site: Site, stop: asyncio.Event) -> None:
-    limits = ConnectionLimits(head_seconds=0.05)
     async with (
-        running(Edge(site), stop, limits=limits) as url,
+        running(Edge(site), stop, limits=SHORT) as url,
         connection(url) as (reader, writer),
         asyncio.TaskGroup() as tasks,
     ):
         writer.write(b"POST /body HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n")
         for _ in range(10):
-            await asyncio.sleep(0.02)  # a slow body, not a wait for anything
+            await asyncio.sleep(0.15)  # a slow body, not a wait for anything
             writer.write(b"x")
         answer = tasks.create_task(reader.readuntil(b"hello"))
 
