@@ -40,6 +40,10 @@ class User:
     suspended_until: datetime | None = None
     """Until then the user's sessions are not accepted (the column ``lockedUntil``)."""
 
+    def is_suspended(self, now: datetime) -> bool:
+        """Whether the user's sessions are not accepted at a moment."""
+        return self.suspended_until is not None and self.suspended_until > now
+
     @property
     def is_staff(self) -> bool:
         """Whether the user may see other people's data."""

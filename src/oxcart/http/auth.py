@@ -233,7 +233,7 @@ class Authenticator:
         user = await self._find_user(identity)
         if user is None:
             raise CredentialRejected("the user does not exist any more")
-        if user.suspended_until is not None and user.suspended_until > datetime.now(UTC):
+        if user.is_suspended(datetime.now(UTC)):
             raise CredentialRejected("the user is suspended")
         return Caller(role=Role.USER, user=user)
 

@@ -79,7 +79,7 @@ class Tickets:
 
         Raises:
             ProblemError: 401, it was not made here, was changed or has expired, or its user does
-                not exist any more.
+                not exist any more or is suspended.
         """
         ticket = self._signer.read(text)
         if ticket.user_id is None:
@@ -88,6 +88,8 @@ class Tickets:
             user = await self._users.get(ticket.user_id)
             if user is None:
                 raise ProblemError(Kind.TICKET_INVALID, "the ticket's user does not exist any more")
+            if user.is_suspended(datetime.now(UTC)):
+                raise ProblemError(Kind.TICKET_INVALID, "the ticket's user is suspended")
             caller = Caller(role=Role.USER, user=user)
         left = self._signer.seconds_left(ticket)
         return Access(caller=caller, ticket=ticket, seconds_left=left)
