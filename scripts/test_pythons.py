@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 VERSIONS = ("3.12", "3.13", "3.14")
@@ -77,24 +78,30 @@ def _pair(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
+def test(version: str) -> tuple[str, bool]:
+    """Run the suites on one Python; returns what it printed, and whether nothing failed."""
+    python = find(version)
+    if python is None:
+        return f"python{version}: not found, not tested", True
+    folder = ROOT / ".cache/pythons" / version
+    if not prepare(python, folder):
+        return f"python{version}: the locked packages cannot be installed, not tested", True
+    # On the main Python they run on uvloop too.
+    options = ["-q", "-n", os.environ.get("PYTEST_WORKERS", "2"), "-m", "not slow"]
+    options += ["-k", "not uvloop"]
+    command = [str(folder / "bin/python"), "-m", "pytest", *options, *sys.argv[1:], *SUITES]
+    ended = subprocess.run(command, check=False, text=True, capture_output=True)  # noqa: S603  # our own words
+    return f"python{version}: {python}\n{ended.stdout}{ended.stderr}", ended.returncode == 0
+
+
 def main() -> int:
-    """Run the suites; returns 1 if a test failed."""
+    """Run the suites on all Pythons at once, since they mostly wait; returns 1 if a test failed."""
     failed = []
-    for version in VERSIONS:
-        python = find(version)
-        if python is None:
-            print(f"python{version}: not found, not tested")
-            continue
-        folder = ROOT / ".cache/pythons" / version
-        if not prepare(python, folder):
-            print(f"python{version}: the locked packages cannot be installed, not tested")
-            continue
-        print(f"python{version}: {python}", flush=True)
-        # On the main Python they run on uvloop too.
-        options = ["-q", "-n", os.environ.get("PYTEST_WORKERS", "2"), "-m", "not slow"]
-        options += ["-k", "not uvloop"]
-        if not _runs([folder / "bin/python", "-m", "pytest", *options, *sys.argv[1:], *SUITES]):
-            failed.append(version)
+    with ThreadPoolExecutor() as pool:
+        for version, (output, is_good) in zip(VERSIONS, pool.map(test, VERSIONS), strict=True):
+            print(output, flush=True)
+            if not is_good:
+                failed.append(version)
     if failed:
         print(f"failed on Python {', '.join(failed)}")
     return 1 if failed else 0
