@@ -112,6 +112,14 @@ class System:
             await stack.enter_async_context(self.running_outbox())
             await worker.run()
 
+    async def look_after_exports(self) -> None:
+        """Queue the exports that wait and remove expired ones, once.
+
+        For hosts on which no program runs for long enough to do so by itself.
+        """
+        await self.outbox.look()
+        await self.sweeper.try_sweep()
+
     @asynccontextmanager
     async def running_outbox(self) -> AsyncIterator[None]:
         """Queue the exports and webhooks that wait, remove expired exports, within the block."""

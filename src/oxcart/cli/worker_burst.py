@@ -65,8 +65,7 @@ async def _run_built_in(
         worker = system.worker(wanted, name=name, middlewares=[burst.around])
         _stop_on_signals(worker)
         # Nobody else may do it: there need not be a program that is always there.
-        await system.outbox.look()
-        await system.sweeper.try_sweep()
+        await system.look_after_exports()
         return await burst.run(worker, system.run_worker)
 
 

@@ -66,8 +66,7 @@ class Bursts:
             )
         except ConfigError as error:
             raise ProblemError(Kind.BAD_REQUEST, str(error)) from error
-        await system.outbox.look()
-        await system.sweeper.try_sweep()
+        await system.look_after_exports()
         if system.webhooks is not None:
             await system.webhooks.relay.look()
         return await burst.run(worker, system.run_worker)

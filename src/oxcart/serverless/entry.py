@@ -132,7 +132,9 @@ class BuiltIn:
             broker = system.broker
             assert isinstance(broker, SqsBroker)  # noqa: S101  # as the settings say
             places = {"email": settings.email_concurrency, "export": settings.export_concurrency}
-            function = Function(system.app, broker, places=places, on_timer=system.outbox.look)
+            function = Function(
+                system.app, broker, places=places, on_timer=system.look_after_exports
+            )
             try:
                 yield await function.open()
             finally:

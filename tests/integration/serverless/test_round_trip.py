@@ -38,6 +38,7 @@ from tests.integration.serverless.aws import (
 )
 
 from oxcart import mail, serverless
+from oxcart.database.ids import new_id
 from oxcart.database.types import ExportStatus
 from oxcart.errors import ConfigError
 from oxcart.exports.records import ExportRecords
@@ -269,6 +270,9 @@ async def test_timer_has_lost_exports_queued_again(sqs: SQSClient, site: Site) -
         asked = (await ada.post("/api/exports", json={"type": "ANALYTICS"})).json()["exportJob"]
     sqs.purge_queue(QueueUrl=site.export.url)
     await _age_rows(site.system)
+    orphan = site.system.settings.data_dir / "exports" / f"{new_id()}.json"
+    orphan.parent.mkdir()
+    orphan.touch()
     timer: dict[str, Any] = {"source": "aws.events", "detail-type": "Scheduled Event"}
 
     answers = [await asyncio.to_thread(site.handler, timer, Context.of()) for _ in range(3)]
@@ -277,6 +281,7 @@ async def test_timer_has_lost_exports_queued_again(sqs: SQSClient, site: Site) -
 
     record = await ExportRecords(site.system.database).get(asked["id"])
     assert [{}, {}, {}] == answers
+    assert not orphan.exists(), "the timer removes files whose user was deleted"
     assert (1, 0, 0) == queued
     assert record is not None
     assert ExportStatus.COMPLETED is record.status
