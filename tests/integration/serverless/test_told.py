@@ -13,6 +13,7 @@ from prometheus_client import parser
 from tests.integration.cli.programs import environment, run
 from tests.integration.http.running import OPERATOR, connected, make_settings
 from tests.integration.serverless.aws import AwsServer, make_queue
+from tests.interop.live.waiting import wait_for
 from tests.support import free_port
 
 from oxcart.sqs import SqsAddress
@@ -103,7 +104,12 @@ async def test_figures_are_those_that_sqs_knows(
     sqs.send_message(QueueUrl=queues[0].url, MessageBody="x")
     sqs.send_message(QueueUrl=queues[0].url, MessageBody="x", DelaySeconds=900)
 
-    found = await samples(system)
+    found = await wait_for(
+        lambda: samples(system),
+        lambda found: bool(found["oxcart_sqs_up",]),  # a busy machine's SQS may answer too late
+        within=30,
+        what="SQS to answer in time",
+    )
 
     states = ("waiting", "active", "delayed", "failed")
     assert {

@@ -16,6 +16,7 @@ from oxcart.webhooks.signatures import (
 )
 
 OLD, NEW, OTHER = (SigningSecret.generate() for _ in range(3))
+NOW = 1_790_000_000
 BODY = json.dumps({"type": "export.completed", "data": {"name": "Zoë"}}).encode()
 
 
@@ -67,16 +68,16 @@ def test_signature_of_the_public_library_is_accepted_by_any_secret_in_use() -> N
         ({"webhook-timestamp": "soon"}, "webhook-timestamp"),
         ({"webhook-timestamp": "-1"}, "webhook-timestamp"),
         ({"webhook-timestamp": "١٢"}, "webhook-timestamp"),
-        ({"webhook-timestamp": str(now() - 301)}, "300 s"),
-        ({"webhook-timestamp": str(now() + 400)}, "300 s"),
+        ({"webhook-timestamp": str(NOW - 301)}, "300 s"),
+        ({"webhook-timestamp": str(NOW + 301)}, "300 s"),
         ({"webhook-signature": " "}, "webhook-signature"),
     ],
 )
 def test_malformed_or_old_head_is_refused(changes: dict[str, str], match: str) -> None:
-    headers = signed_headers([OLD], "msg_1", now(), BODY) | changes
+    headers = signed_headers([OLD], "msg_1", NOW, BODY) | changes
 
     with pytest.raises(SignatureInvalid, match=match):
-        read_head(headers, now=now())
+        read_head(headers, now=NOW)
 
 
 @pytest.mark.parametrize(
