@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
-# Most of the suite waits for processes and servers, so that two cores carry three workers.
-PYTEST_WORKERS ?= 3
+# Most of the suite waits for processes and servers, so that two cores carry five workers.
+PYTEST_WORKERS ?= 5
 MINUTES ?= 10
 JOBS ?= 0
 
@@ -21,7 +21,7 @@ dev: $(VENV)/.run  ## Run API, worker, Valkey and mailbox until Ctrl-C
 	@$(BIN)/oxcart dev
 
 test: $(VENV)/.dev  ## Run the whole suite
-	@$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) -m "not slow"
+	@$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) --dist worksteal -m "not slow"
 
 test-pythons: $(VENV)/.dev  ## Run the core of the suite on every other Python at hand
 	@$(BIN)/python scripts/test_pythons.py

@@ -166,7 +166,7 @@ async def test_ids_without_a_readable_job_leave_the_queue(
 async def test_result_that_json_cannot_hold_is_retried(app: App, value: object) -> None:
     runs = []
 
-    @app.job(attempts=4)
+    @app.job(attempts=4, backoff=fixed("1ms"))
     async def work() -> object:
         runs.append(1)
         return value
@@ -182,7 +182,7 @@ async def test_result_that_json_cannot_hold_is_retried(app: App, value: object) 
 async def test_attempt_that_returns_what_json_can_hold_completes_the_job(app: App) -> None:
     results = iter([float("nan"), float("inf"), 1.5])
 
-    @app.job(attempts=4)
+    @app.job(attempts=4, backoff=fixed("1ms"))
     async def work() -> float:
         return next(results)
 
