@@ -40,6 +40,8 @@ PUBLIC_ALGORITHMS = ("RS256", "ES256", "EdDSA", "Ed25519")
 MIN_RSA_BITS = 2048
 MAX_TOKEN_CHARS = 16_384
 _PARTS = 3
+_NOT_A_TOKEN = (JoseError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What the library raises for a header that is malformed, or nested too deeply."""
 
 
 class KeySource(Protocol):
@@ -132,8 +134,10 @@ class TokenVerifier:
             raise CredentialRejected(f"the token has more than {MAX_TOKEN_CHARS} characters")
         try:
             header = jws.extract_compact(token.encode(), registry=self._registry).headers()
-        except (JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except _NOT_A_TOKEN as error:
             raise CredentialRejected("the token is not a signed JSON Web Token") from error
+        if not isinstance(header, dict):
+            raise CredentialRejected("the token is not a signed JSON Web Token")
         algorithm, key_id = header.get("alg"), header.get("kid")
         if algorithm not in self._rules.algorithms or algorithm not in KEY_TYPES:
             accepted = ", ".join(self._rules.algorithms)

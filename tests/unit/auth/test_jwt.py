@@ -60,6 +60,11 @@ def encoded(value: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
 
+def nested_header(depth: int) -> str:
+    text = '{"alg":"RS256","kid":"rsa","x":' + "[" * depth + "]" * depth + "}"
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
 def jwks(*keys: Key) -> dict[str, Any]:
     return {"keys": [key.as_dict(private=False) for key in keys]}
 
@@ -166,7 +171,9 @@ REFUSED: dict[str, tuple[str, Callable[[], str]]] = {
     ),
     "not base64": ("not a signed", lambda: "eyJ*.*.*"),
     "not ASCII": ("not a signed", lambda: "eyJü.ü.ü"),
-    "nested too deep": ("not a signed", lambda: f"{encoded(1)}.x.y"),
+    "header that is a number": ("not a signed", lambda: f"{encoded(1)}.x.y"),
+    "header that is a text": ("not a signed", lambda: f"{encoded('alg')}.e30.AAAA"),
+    "nested too deep": ("signed|signature", lambda: f"{nested_header(1400)}.e30.AAAA"),
     "too long": ("characters", lambda: sign(RSA, "RS256", padding="p" * 20_000)),
 }
 
