@@ -2,11 +2,15 @@
 
 Each client address has a small budget of refused credentials, which fills up again with time. While
 it is empty, every credential from that address is refused unread with 429, right or wrong, so that
-a guess cannot be tried. A credential that was accepted from the address before is exempt: clients
-may share an address with an attacker, behind a proxy for example.
+a guess cannot be tried. Clients may share an address, behind a proxy for example, so two kinds of
+credentials are exempt:
 
-The memory is bounded: addresses and accepted credentials that were not used for longest are
-forgotten first. Each process counts for itself.
+* one that was accepted from the address before is read all the same, until it is refused;
+* one that was refused from the address before is not counted again: it is no new guess, but a
+  program that still sends a key that was revoked.
+
+The memory is bounded: addresses and credentials that were not used for longest are forgotten first.
+Each process counts for itself.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ SECONDS_EACH = 6.0
 """How long it takes until it may send another one."""
 MAX_ADDRESSES = 10_000
 MAX_ACCEPTED = 10_000
+MAX_REFUSED = 10_000
 SHOWN_DIGITS = 8
 _HEADERS = ("authorization", "x-api-key")
 _IPV6_SITE = 64
@@ -51,6 +56,7 @@ class Guesses:
         self._full_at: OrderedDict[str, float] = OrderedDict()
         """When the budget of an address is full again."""
         self._accepted: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._refused: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def check(self, request: Request) -> None:
         """Refuse a credential of an address whose budget is empty.
@@ -76,11 +82,10 @@ class Guesses:
         credential = _guess_in(request)
         if credential is None:
             return
-        site, now = _site(request), self._monotonic()
-        full_at = max(self._full_at.pop(site, now), now) + SECONDS_EACH
-        self._full_at[site] = full_at
-        if len(self._full_at) > MAX_ADDRESSES:
-            self._full_at.popitem(last=False)
+        site = _site(request)
+        self._accepted.pop((site, credential), None)
+        if not self._is_repeated(site, credential):
+            self._charge(site)
         fact = {
             "client": request.client.host if request.client else None,
             "key": credential[:SHOWN_DIGITS],
@@ -96,15 +101,37 @@ class Guesses:
         if credential is None:
             return
         known = (_site(request), credential)
-        self._accepted[known] = None
-        self._accepted.move_to_end(known)
-        if len(self._accepted) > MAX_ACCEPTED:
-            self._accepted.popitem(last=False)
+        self._refused.pop(known, None)
+        _remember(self._accepted, known, MAX_ACCEPTED)
+
+    def _is_repeated(self, site: str, credential: str) -> bool:
+        """Whether a refused credential was refused from its address before."""
+        known = (site, credential)
+        is_repeated = known in self._refused
+        _remember(self._refused, known, MAX_REFUSED)
+        return is_repeated
+
+    def _charge(self, site: str) -> None:
+        """Take one credential from the budget of an address."""
+        now = self._monotonic()
+        full_at = max(self._full_at.pop(site, now), now) + SECONDS_EACH
+        # Requests that were under way together may be more than the budget holds.
+        self._full_at[site] = min(full_at, now + BUDGET * SECONDS_EACH)
+        if len(self._full_at) > MAX_ADDRESSES:
+            self._full_at.popitem(last=False)
 
     def _seconds_to_wait(self, site: str) -> float:
         """How long until the budget of an address holds one credential."""
         missing = self._full_at.get(site, 0.0) - self._monotonic()
         return missing - (BUDGET - 1) * SECONDS_EACH
+
+
+def _remember(known: OrderedDict[tuple[str, str], None], item: tuple[str, str], most: int) -> None:
+    """Add an item, and forget the one that was not used for longest if there are too many."""
+    known[item] = None
+    known.move_to_end(item)
+    if len(known) > most:
+        known.popitem(last=False)
 
 
 def _guess_in(request: Request) -> str | None:

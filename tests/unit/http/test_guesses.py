@@ -72,8 +72,8 @@ async def test_wrong_keys_get_429_and_other_clients_do_not(
 
 def test_budget_fills_up_again(clock: Clock) -> None:
     guesses = Guesses(clock)
-    for _ in range(BUDGET):
-        guesses.refused(make_request(ATTACKER))
+    for number in range(BUDGET):
+        guesses.refused(make_request(ATTACKER, f"guess-{number}"))
     with pytest.raises(ProblemError):
         guesses.check(make_request(ATTACKER))
 
@@ -85,10 +85,41 @@ def test_budget_fills_up_again(clock: Clock) -> None:
         guesses.check(make_request(ATTACKER))
 
 
+def test_guesses_under_way_together_lock_no_longer_than_the_budget(clock: Clock) -> None:
+    guesses = Guesses(clock)
+    for number in range(1000):  # all were checked before the first was refused
+        guesses.refused(make_request(ATTACKER, f"guess-{number}"))
+
+    clock.now += SECONDS_EACH
+
+    guesses.check(make_request(ATTACKER))
+
+
+def test_revoked_key_that_is_sent_again_and_again_does_not_lock_out_others(clock: Clock) -> None:
+    guesses = Guesses(clock)
+    guesses.accepted(make_request(ATTACKER, "revoked"))
+    for _ in range(1000):
+        guesses.check(make_request(ATTACKER, "revoked"))
+        guesses.refused(make_request(ATTACKER, "revoked"))
+
+    guesses.check(make_request(ATTACKER, "its-successor"))
+
+
+def test_refused_key_is_not_exempt_any_more(clock: Clock) -> None:
+    guesses = Guesses(clock)
+    guesses.accepted(make_request(ATTACKER, "revoked"))
+    guesses.refused(make_request(ATTACKER, "revoked"))
+    for number in range(BUDGET):
+        guesses.refused(make_request(ATTACKER, f"guess-{number}"))
+
+    with pytest.raises(ProblemError):
+        guesses.check(make_request(ATTACKER, "revoked"))
+
+
 def test_addresses_of_one_ipv6_network_share_a_budget(clock: Clock) -> None:
     guesses = Guesses(clock)
     for number in range(BUDGET):
-        guesses.refused(make_request(f"2001:db8:0:1::{number:x}"))
+        guesses.refused(make_request(f"2001:db8:0:1::{number:x}", f"guess-{number}"))
 
     guesses.check(make_request("2001:db8:0:2::1"))
     with pytest.raises(ProblemError):
@@ -98,6 +129,7 @@ def test_addresses_of_one_ipv6_network_share_a_budget(clock: Clock) -> None:
 def test_memory_is_bounded(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guesses, "MAX_ADDRESSES", 10)
     monkeypatch.setattr(guesses, "MAX_ACCEPTED", 10)
+    monkeypatch.setattr(guesses, "MAX_REFUSED", 10)
     counted = Guesses(clock)
     for number in range(50):
         counted.refused(make_request(f"203.0.113.{number}"))
@@ -105,3 +137,4 @@ def test_memory_is_bounded(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Non
 
     assert len(counted._full_at) == 10
     assert len(counted._accepted) == 10
+    assert len(counted._refused) == 10
