@@ -58,7 +58,8 @@ class RemoteKeys:
         Raises:
             KeysUnavailable: the URL has not answered for too long.
         """
-        if self._age() >= FRESH_SECONDS:
+        # One request fetches; the others do not wait for it while there are keys to use.
+        if self._age() >= FRESH_SECONDS and not self._can_do_without_fetch():
             await self._refresh(FRESH_SECONDS)
         found = matching(self._keys, key_type, key_id)
         if not found and self._age() >= UNKNOWN_KEY_SECONDS:
@@ -67,6 +68,9 @@ class RemoteKeys:
         if not found and self._failed_at > self._fetched_at:
             raise KeysUnavailable  # the key may be a new one
         return found
+
+    def _can_do_without_fetch(self) -> bool:
+        return self._fetching.locked() and self._age() < STALE_SECONDS
 
     def _age(self) -> float:
         return self._clock() - self._fetched_at

@@ -107,6 +107,28 @@ async def test_known_keys_are_used_for_an_hour_while_the_url_does_not_answer(
     assert ["first"] == await issuer.ids("first")
 
 
+async def test_only_one_request_waits_for_a_url_that_hangs() -> None:
+    issuer = Issuer()
+    await issuer.ids("first")
+    hanging, answer = asyncio.Event(), asyncio.Event()
+
+    async def hang(_: str) -> object:
+        hanging.set()
+        await answer.wait()
+        return issuer.document
+
+    issuer.keys._fetch = hang
+    issuer.now = FRESH_SECONDS
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(issuer.ids("first"))
+        await hanging.wait()
+        assert ["first"] == await issuer.ids("first")
+        assert not waiting.done()
+        answer.set()
+
+    assert ["first"] == waiting.result()
+
+
 async def test_first_fetch_that_fails_is_told_from_an_unknown_key() -> None:
     issuer = Issuer()
     issuer.document = OSError("down")
