@@ -177,7 +177,7 @@ async def open_sweeper(settings: Settings) -> AsyncIterator[ExportSweeper]:
         DatabaseError: the database cannot be used, or must be migrated first.
     """
     async with Database.from_settings(settings) as database:
-        await prepare_schema(database, may_migrate=database.is_sqlite or not settings.is_production)
+        await prepare_schema(database, may_migrate=not settings.is_production)
         yield ExportSweeper(database, _storage_of(settings), keep_for=_keep_for(settings))
 
 

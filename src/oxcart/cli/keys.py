@@ -143,7 +143,7 @@ async def _open_database() -> AsyncIterator[Database]:
 
     settings, _ = read_settings("keys")
     async with Database.from_settings(settings) as database:
-        await prepare_schema(database, may_migrate=database.is_sqlite or not settings.is_production)
+        await prepare_schema(database, may_migrate=not settings.is_production)
         yield database
 
 

@@ -185,7 +185,7 @@ async def _open_records() -> AsyncIterator[DeliveryRecords]:
 
     settings, _ = read_settings("webhooks")
     async with Database.from_settings(settings) as database:
-        await prepare_schema(database, may_migrate=database.is_sqlite or not settings.is_production)
+        await prepare_schema(database, may_migrate=not settings.is_production)
         yield DeliveryRecords(database)
 
 

@@ -69,6 +69,26 @@ async def test_production_does_not_migrate_sqlite_either(tmp_path: Path, valkey_
             pass
 
 
+@pytest.mark.parametrize("words", [("exports", "sweep"), ("keys", "list"), ("webhooks", "list")])
+def test_commands_of_operators_do_not_migrate_in_production(
+    tmp_path: Path, valkey_url: str, words: tuple[str, str]
+) -> None:
+    database = tmp_path / "club.db"
+    production = {
+        "OXCART_ENV": "production",
+        "REDIS_URL": valkey_url,
+        "DATABASE_URL": f"sqlite:///{database}",
+        "OXCART_SIGNING_SECRET": "7f3K9xQ2mZ8vR4tB6nW1cY5hJ0pL2sD4",
+        "SMTP_HOST": "127.0.0.1",
+        "SMTP_FROM": "club@club.example",
+    }
+
+    done = run(*words, env=environment(tmp_path, **production))
+
+    assert 3 == done.returncode
+    assert "run: oxcart migrate" in done.stderr
+
+
 async def test_production_does_not_migrate_but_says_what_to_run(
     tmp_path: Path, valkey_url: str, prefix: str, postgres_url: str
 ) -> None:
