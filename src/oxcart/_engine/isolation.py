@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Protocol
@@ -76,7 +75,6 @@ class Isolation:
         self._stepper = stepper
         self._hand_over = hand_over
         self._since = 0.0
-        self._waiting: deque[RunningJob] = deque()
         self._written: dict[Hold, asyncio.Event] = {}
         self.job: RunningJob | None = None
         """The job that runs alone or waits for that: meanwhile no other is taken."""
@@ -86,8 +84,9 @@ class Isolation:
         if self._hand_over(job.taken.job_id, job.taken.token):
             self._runner.let_go(job)
         elif self.job is not None:
-            # Steps in flight brought it. Giving it back would count one more start of it.
-            self._waiting.append(job)
+            # Steps in flight brought it. Here it would lose its lock if the other one stops every
+            # thread of the process.
+            self._runner.end(job, GivenBack(is_unrun=True))
         else:
             self.job, self._since = job, time.monotonic()
             self.go_on()
@@ -103,9 +102,7 @@ class Isolation:
                 self._close()
         elif job.hold.is_lost:
             self._runner.end(job, Lost())
-        elif is_over or (
-            self._runner.running_count == 1 + len(self._waiting) and not self._runner.expected_count
-        ):
+        elif is_over or (self._runner.running_count == 1 and not self._runner.expected_count):
             job.task = self._runner.start(self._run(job))
             self._since = time.monotonic()
             if is_over:  # the others do not end: better beside them than not at all
@@ -116,8 +113,6 @@ class Isolation:
         if job is self.job:
             self._close()
         elif self.job is not None:
-            with suppress(ValueError):
-                self._waiting.remove(job)
             self.go_on()
 
     def note_released(self, holds: Sequence[Hold]) -> None:
@@ -129,12 +124,9 @@ class Isolation:
                     written.set()
 
     def cancel(self) -> None:
-        """Put the jobs back that wait to run alone: the worker stops."""
-        waiting, self._waiting = self._waiting, deque()
+        """Put the job back that waits to run alone: the worker stops."""
         if self.job is not None and self.job.task is None:
-            self._runner.end(self.job, GivenBack())
-        for job in waiting:
-            self._runner.end(job, GivenBack())
+            self._runner.end(self.job, GivenBack(is_unrun=True))
 
     async def run_assigned(self, job_id: str, held_token: str) -> None:
         """Run one active job that the supervisor holds, until its result is written.
@@ -160,10 +152,5 @@ class Isolation:
         await self._runner.run(job)
 
     def _close(self) -> None:
-        """Begin to wait for the next job to run alone, or let others be taken again."""
         self.job = None
-        if self._waiting:
-            self.job, self._since = self._waiting.popleft(), time.monotonic()
-            self.go_on()
-        else:
-            self._runner.look()
+        self._runner.look()

@@ -41,7 +41,7 @@ class JobRecord:
         corruption: what could not be read, if something could not; the fields concerned are empty.
         unknown: why workers put it back unrun, if the last of them did so because its name or its
             payload was unknown to them.
-        unrun_count: how often it was taken and put back for such a reason.
+        unrun_count: how often it was taken and put back before its handler began.
     """
 
     id: str

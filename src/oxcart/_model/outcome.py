@@ -78,7 +78,13 @@ class PutBack:
 
 @dataclass(frozen=True, slots=True)
 class GivenBack:
-    """The job goes back to the front of the queue; no attempt is counted."""
+    """The job goes back to the front of the queue; no attempt is counted.
+
+    Attributes:
+        is_unrun: whether its handler had not begun, so that the take does not count as a start.
+    """
+
+    is_unrun: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,6 +187,15 @@ async def test_prioritized_jobs_go_back_to_their_priority(space: Keyspace) -> No
     }  # fmt: skip
 
 
+async def test_job_that_goes_back_before_it_began_has_not_been_started(space: Keyspace) -> None:
+    space.write(active("2", "1"))
+
+    await send(space, end("1", GivenBack()), end("2", GivenBack(is_unrun=True)))
+
+    found = space.read()
+    assert [None, "1"] == [found[job_id].get("ox:unrun") for job_id in ("1", "2")]
+
+
 async def test_lifo_job_is_retried_next(space: Keyspace) -> None:
     space.write(active("1") | {"wait": ["2"], "2": job()})
 

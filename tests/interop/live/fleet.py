@@ -93,11 +93,13 @@ class Looker:
         ids: Any = self.client.zrange(f"{self.base}:completed", 0, -1)
         pipeline = self.client.pipeline(transaction=False)
         for job_id in ids:
-            pipeline.hmget(f"{self.base}:{job_id.decode()}", ["pb", "ats", "atm", "returnvalue"])
+            names = ["pb", "ats", "atm", "returnvalue", "ox:unrun"]
+            pipeline.hmget(f"{self.base}:{job_id.decode()}", names)
         rows = pipeline.execute()
-        for by, _, made, value in rows:
+        for by, _, made, value, _ in rows:
             assert (b"1", f'"{by.decode()}"') == (made, value.decode())
-        return Counter(row[0].decode() for row in rows), sum(int(row[1]) for row in rows)
+        begun = sum(int(row[1]) - int(row[4] or 0) for row in rows)
+        return Counter(row[0].decode() for row in rows), begun
 
     def states(self) -> dict[str, str]:
         """The state of each job, once the queue is found to be whole."""

@@ -256,7 +256,9 @@ def _other_words(run: EndedRun) -> tuple[str, Word, tuple[str, int, int]]:
         case PutBack(delay_ms=delay_ms, note=note):
             return "put_back", note, ("", delay_ms, 0)
         case GivenBack() | WaitingForChildren() as outcome:
-            return "give_back" if type(outcome) is GivenBack else "wait", "", ("", 0, 0)
+            verb = "give_back" if isinstance(outcome, GivenBack) else "wait"
+            is_unrun = isinstance(outcome, GivenBack) and outcome.is_unrun
+            return verb, "unrun" if is_unrun else "", ("", 0, 0)
         case RateLimited(for_ms=for_ms):
             return "limit", "", ("", for_ms, 0)
         case _:

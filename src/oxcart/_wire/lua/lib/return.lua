@@ -47,6 +47,7 @@ local function put_back_unknown(keys, run, now, length)
 end
 
 -- Back to where it is taken from next; no attempt is counted, no error if it had left already.
+-- A value means that its handler had not begun: the take counts as no start (ox:unrun).
 local function give_back(keys, run, length)
   if not is_job(run.key) then
     return JOB_MISSING
@@ -54,6 +55,9 @@ local function give_back(keys, run, length)
   local code = release_lock(keys.base, keys.stalled, run.id, run.token)
   if code ~= 0 or redis.call('LREM', keys.active, 1, run.id) == 0 then
     return code
+  end
+  if run.value ~= '' then
+    count_up(run.key, 'ox:unrun')
   end
   local priority = priority_of(run.key)
   if priority > 0 then
