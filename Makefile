@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
-# Most of the suite waits for processes and servers, so that two cores carry five workers.
-PYTEST_WORKERS ?= 5
+# Most of the suite waits for processes and servers, so that two cores carry four workers.
+PYTEST_WORKERS ?= 4
 MINUTES ?= 10
 JOBS ?= 0
 
