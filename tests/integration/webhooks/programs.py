@@ -9,6 +9,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from tests.integration.webhooks.running import (
@@ -17,22 +18,29 @@ from tests.integration.webhooks.running import (
     webhook_settings,
 )
 
+from oxcart.system import System
 
-def commit_and_hang(
+
+def running(
     folder: str, database_url: str, url: str, redis_url: str, prefix: str, secret: str
-) -> None:
+) -> AbstractAsyncContextManager[System]:
+    """The system on places that the test has made, with one endpoint."""
+    settings = webhook_settings(
+        Path(folder),
+        url,
+        database_url=database_url,
+        redis_url=redis_url,
+        prefix=prefix,
+        webhook_secrets=(f"site={secret}",),
+    )
+    return opened(settings, is_new=False)
+
+
+def commit_and_hang(*places: str) -> None:
     """Set an export COMPLETED, say so, and wait to be killed before anything is queued."""
 
     async def run() -> None:
-        settings = webhook_settings(
-            Path(folder),
-            url,
-            database_url=database_url,
-            redis_url=redis_url,
-            prefix=prefix,
-            webhook_secrets=(f"site={secret}",),
-        )
-        async with opened(settings, is_new=False) as system:
+        async with running(*places) as system:
             await ended_export(system)
             print("committed", flush=True)  # noqa: T201  # the signal
             signal.pause()
@@ -40,21 +48,11 @@ def commit_and_hang(
     asyncio.run(run())
 
 
-def deliver(
-    folder: str, database_url: str, url: str, redis_url: str, prefix: str, secret: str
-) -> None:
+def deliver(*places: str) -> None:
     """Run relay and worker, whose locks are short, until killed."""
 
     async def run() -> None:
-        settings = webhook_settings(
-            Path(folder),
-            url,
-            database_url=database_url,
-            redis_url=redis_url,
-            prefix=prefix,
-            webhook_secrets=(f"site={secret}",),
-        )
-        async with opened(settings, is_new=False) as system:
+        async with running(*places) as system:
             worker = system.app.worker({"webhook": 1}, lock="1s", stalled_interval="500ms")
             print("started", flush=True)  # noqa: T201  # the signal
             await system.run_worker(worker)
