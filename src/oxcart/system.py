@@ -16,8 +16,7 @@ from oxcart._private_files import tighten_data_folder
 from oxcart._store.connection import Timeouts
 from oxcart.app import App, AppWorker
 from oxcart.broker import Broker
-from oxcart.database.engine import Database
-from oxcart.database.schema import prepare_schema
+from oxcart.database.engine import Database, open_database
 from oxcart.errors import ConfigError
 from oxcart.exports.expiry import ExportSweeper
 from oxcart.exports.jobs import ExportJobs
@@ -152,8 +151,7 @@ async def open_system(
     """
     tighten_data_folder(settings.data_dir)
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database.from_settings(settings))
-        await prepare_schema(database, may_migrate=not settings.is_production)
+        database = await stack.enter_async_context(open_database(settings))
         broker = open_broker(settings, database)
         app = await stack.enter_async_context(
             App(
@@ -176,8 +174,7 @@ async def open_sweeper(settings: Settings) -> AsyncIterator[ExportSweeper]:
         ConfigError: a setting is wrong or missing.
         DatabaseError: the database cannot be used, or must be migrated first.
     """
-    async with Database.from_settings(settings) as database:
-        await prepare_schema(database, may_migrate=not settings.is_production)
+    async with open_database(settings) as database:
         yield ExportSweeper(database, _storage_of(settings), keep_for=_keep_for(settings))
 
 

@@ -138,12 +138,10 @@ async def revoke_key(key_id: str) -> int:
 @asynccontextmanager
 async def _open_database() -> AsyncIterator[Database]:
     from oxcart.cli.start_checks import read_settings
-    from oxcart.database.engine import Database
-    from oxcart.database.schema import prepare_schema
+    from oxcart.database.engine import open_database
 
     settings, _ = read_settings("keys")
-    async with Database.from_settings(settings) as database:
-        await prepare_schema(database, may_migrate=not settings.is_production)
+    async with open_database(settings) as database:
         yield database
 
 

@@ -179,13 +179,11 @@ async def redeliver_all(ids: list[str], endpoint: str | None) -> int:
 @asynccontextmanager
 async def _open_records() -> AsyncIterator[DeliveryRecords]:
     from oxcart.cli.start_checks import read_settings
-    from oxcart.database.engine import Database
-    from oxcart.database.schema import prepare_schema
+    from oxcart.database.engine import open_database
     from oxcart.webhooks.records import DeliveryRecords
 
     settings, _ = read_settings("webhooks")
-    async with Database.from_settings(settings) as database:
-        await prepare_schema(database, may_migrate=not settings.is_production)
+    async with open_database(settings) as database:
         yield DeliveryRecords(database)
 
 

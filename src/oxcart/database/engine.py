@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from oxcart._private_files import make_private_file, make_private_folder, tighten_data_folder
 from oxcart.database import sqlite
 from oxcart.database.errors import DatabaseUnavailable
-from oxcart.database.schema import migrate
+from oxcart.database.schema import migrate, prepare_schema
 from oxcart.database.urls import parse_url, sqlite_url
 
 if TYPE_CHECKING:
@@ -215,6 +215,21 @@ def _close_cursor(context: ExceptionContext) -> None:
     if context.is_disconnect and context.execution_context is not None:
         with suppress(Exception):
             context.execution_context.cursor.close()
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[Database]:
+    """Open the database of the settings for a program, with the schema that this version needs.
+
+    In production nothing but ``oxcart migrate`` changes the schema.
+
+    Raises:
+        ConfigError: a setting is wrong, or the database's user may not read or change the schema.
+        DatabaseError: the database cannot be used, or must be migrated first.
+    """
+    async with Database.from_settings(settings) as database:
+        await prepare_schema(database, may_migrate=not settings.is_production)
+        yield database
 
 
 @contextmanager
